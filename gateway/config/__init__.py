@@ -1,0 +1,1 @@
+"""``routes.yaml``: models, loader with places, secrets, lint, schema."""

@@ -1,0 +1,384 @@
+"""The models of ``routes.yaml``. Field descriptions are the configuration reference (``docs/configuration.md``).
+
+Models are frozen; unknown keys are errors. A key of the grammar that is not built yet is refused by the loader with a
+message that says so (`NOT_BUILT_YET`).
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.config.values import Duration, Rate, SecretText, Size
+from gateway.model.json import JsonValue
+
+NOT_BUILT_YET: dict[str, str] = {
+    "schedules": "time windows",
+    "tests": "route tests",
+    "server.smtp": "the SMTP receiver",
+    "server.console": "the operators' console",
+    "routes.*.when": "time windows",
+    "routes.*.incident.across": "one incident over several sources",
+    "routes.*.incident.confirm": "confirmation before a ticket",
+    "routes.*.incident.escalate": "escalation",
+    "routes.*.incident.flap": "flap detection",
+    "routes.*.incident.storm": "storm digests",
+    "routes.*.incident.expire": "expiry",
+    "routes.*.incident.recover.hold": "a hold before closing",
+    "routes.*.incident.recover.only_if_untouched": "closing only untouched tickets",
+}
+"""Keys that the grammar knows and this version does not do; ``*`` stands for any name or index."""
+
+
+class Section(BaseModel):
+    """A section of the file: frozen, and strict about its keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, arbitrary_types_allowed=True)
+
+
+# ------------------------------------------------------------------------------------------------------------- server
+
+
+class Tls(Section):
+    """Certificate and key of a door; both files are read again when they change."""
+
+    cert: str = Field(description="PEM file with the certificate and its chain.")
+    key: str = Field(description="PEM file with the private key.")
+
+
+class HttpServer(Section):
+    """The HTTP door."""
+
+    listen: str | list[str] = Field(
+        default="127.0.0.1:8025",
+        description="Where to listen: `HOST:PORT`, `[::1]:PORT`, `unix:/path/to.sock`, or a list of them.",
+    )
+    max_body: Size = Field(default=25 * 2**20, description="Largest body accepted; a larger one is refused with 413.")
+    body_timeout: Duration = Field(default=30.0, description="Longest time a body may take to arrive.")
+    max_in_flight: Size = Field(
+        default=64 * 2**20,
+        description="Bytes of bodies held at one time over all requests; beyond it the answer is 503.",
+    )
+    max_connections: int = Field(
+        default=2000, ge=1, description="Connections at one time; beyond it the answer is 503."
+    )
+    trusted_proxies: list[str] = Field(
+        default=[],
+        description="Addresses or networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.",
+    )
+    base_path: str = Field(
+        default="", pattern=r"^(/[^/]+)*$", description="Path under which a proxy serves the gateway."
+    )
+    public_url: str = Field(
+        default="",
+        description="How senders see the gateway (`https://gateway.example.org`); used in `status_url`. "
+        "Empty: a path without host.",
+    )
+    tls: Tls | None = Field(default=None, description="Serve HTTPS with this certificate.")
+
+
+class JournalSettings(Section):
+    """Where accepted events are kept."""
+
+    url: str = Field(
+        default="sqlite:///data/journal.db", description="`sqlite:///PATH`, relative to this file's folder."
+    )
+    keep: Duration = Field(default=30 * 86400.0, description="How long finished receipts are kept.")
+    keep_links: Duration = Field(default=400 * 86400.0, description="How long links from a key to its ticket are kept.")
+    min_free: Size = Field(default=2**30, description="Free room below which nothing new is accepted (503).")
+    max_waiting: int = Field(
+        default=1_000_000,
+        ge=1,
+        description="Receipts and actions waiting beyond which nothing new is accepted (503).",
+    )
+
+
+class Operator(Section):
+    """Who may read every receipt and the operators' addresses."""
+
+    bearer: SecretText = Field(description="Token of the operators (`Authorization: Bearer ...`).")
+
+
+class Log(Section):
+    """The log on standard error."""
+
+    format: Literal["json", "text"] = Field(
+        default="json", description="One JSON object, or one readable line, per entry."
+    )
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level that is written."
+    )
+
+
+class Server(Section):
+    """What the gateway itself needs."""
+
+    http: HttpServer = Field(default_factory=HttpServer, description="The HTTP door.")
+    journal: JournalSettings = Field(default_factory=JournalSettings, description="Where accepted events are kept.")
+    operator: Operator | None = Field(default=None, description="Access for operators to every receipt.")
+    log: Log = Field(default_factory=Log, description="The log.")
+
+
+# ------------------------------------------------------------------------------------------------------------ sources
+
+
+class Basic(Section):
+    """HTTP basic authentication."""
+
+    user: str = Field(min_length=1, description="User name.")
+    password: SecretText = Field(description="Password.")
+
+
+class Hmac(Section):
+    """A signature over the raw body."""
+
+    header: str = Field(description="Header that bears the signature: hex or base64, with or without `sha256=`.")
+    secrets: list[SecretText] = Field(min_length=1, description="Secrets, newest first; any of them is accepted.")
+    algorithm: Literal["sha256", "sha512", "sha1"] = Field(default="sha256", description="Hash of the HMAC.")
+    timestamp_header: str = Field(
+        default="",
+        description="Header with the instant of signing (seconds since the epoch), which is then part of what is signed.",
+    )
+    signed: str = Field(
+        default="",
+        description="What is signed, from `{timestamp}`, `{id}` and `{body}`; default `{body}`, with a timestamp header "
+        "`{timestamp}.{body}`.",
+    )
+    id_header: str = Field(default="", description="Header with the delivery id, where it is signed or serves as key.")
+    tolerance: Duration = Field(default=300.0, description="How far the timestamp may be off, either way.")
+
+
+class Auth(Section):
+    """How a sender proves who it is: exactly one way, or several of which any is enough."""
+
+    bearer: SecretText | list[SecretText] | None = Field(default=None, description="Token in `Authorization: Bearer`.")
+    basic: Basic | None = Field(default=None, description="HTTP basic authentication.")
+    query: dict[str, SecretText] | None = Field(
+        default=None,
+        description="Token in the query, for senders that know only a URL: `{token: ...}` is `?token=...`.",
+    )
+    path: SecretText | None = Field(default=None, description="Token as last part of the path: `/in/SOURCE/TOKEN`.")
+    header: dict[str, SecretText] | None = Field(
+        default=None, description="Token in a header of its own: `{X-Token: ...}`."
+    )
+    hmac: Hmac | None = Field(default=None, description="Signature over the raw body.")
+
+
+class SourceSettings(Section):
+    """What every source has."""
+
+    kind: str = Field(description="What sends: `nagios`, `zabbix`, `generic`.")
+    auth: Auth | Literal["none"] | None = Field(
+        default=None,
+        description="How the sender proves who it is. Needed; `none` says that anybody who reaches the address may send.",
+    )
+    networks: list[str] = Field(default=[], description="Addresses or networks that may send; empty: all.")
+    timezone: str = Field(default="", description="Zone of the sender's times where they bear none (`Europe/Berlin`).")
+    wait: Duration = Field(
+        default=0.0, le=8.0, description="How long to wait with the answer for the ticket, at most 8s."
+    )
+    malformed: Literal["accept", "reject"] = Field(
+        default="accept",
+        description="What to do with a payload that cannot be read: `accept` it as a `raw` event, or `reject` it (400).",
+    )
+    rate: Rate | None = Field(
+        default=None, description="Requests beyond this rate are answered with 429; default: no limit."
+    )
+    max_body: Size | None = Field(
+        default=None, description="Largest body of this source, below `server.http.max_body`."
+    )
+    retry_horizon: Duration = Field(
+        default=120.0,
+        description="Byte-equal requests within this time are one delivery, where the sender gives no delivery id.",
+    )
+    severity: dict[str, Literal["info", "warning", "minor", "major", "critical", "unknown"]] = Field(
+        default={},
+        description="Changes to the kind's severity table, by the sender's own word (`UNREACHABLE: minor`).",
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------- helpdesks
+
+
+class Limits(Section):
+    """How hard a helpdesk may be driven, and how long things may take."""
+
+    concurrency: int = Field(default=4, ge=1, le=64, description="Calls at one time.")
+    rate: Rate | None = Field(default=None, description="Calls per time; default: no limit.")
+    timeout: Duration = Field(default=30.0, gt=0, le=600, description="Total time of one call.")
+    settle: Duration = Field(
+        default=90.0,
+        gt=0,
+        description="How long after the deadline of a call with unknown outcome the look-up waits; at least 60s, "
+        "but against the sandbox.",
+    )
+    retry_first: Duration = Field(default=5.0, gt=0, description="Longest pause before the first repeat; it doubles.")
+    retry_most: Duration = Field(default=3600.0, gt=0, description="Longest pause between repeats.")
+    max_age: Duration = Field(
+        default=7 * 86400.0, gt=0, description="Age at which an undelivered action becomes a dead letter."
+    )
+
+
+class HelpdeskSettings(Section):
+    """What every helpdesk has."""
+
+    kind: str = Field(description="Which helpdesk: `osticket`.")
+    url: str = Field(description="Its API's address.")
+    ticket_url: str = Field(
+        default="",
+        description="Address of a ticket's page, from `{number}` and `{id}`; part of answers and templates.",
+    )
+    limits: Limits = Field(default_factory=Limits, description="How hard it may be driven.")
+    proxy: str = Field(default="", description="HTTP proxy for its calls; the environment's proxies are not used.")
+    ca: str = Field(
+        default="",
+        description="PEM file of the authority that signed its certificate; default: the system's.",
+    )
+    verify: bool = Field(default=True, description="`false` accepts any certificate; said loudly at each start.")
+    on_unknown: Literal["resend", "dead_letter"] = Field(
+        default="dead_letter",
+        description="What to do with an unknown outcome where nothing can be looked up.",
+    )
+    sandbox: bool = Field(default=False, description="This is the built-in sandbox: `settle` may be short.")
+
+
+# ------------------------------------------------------------------------------------------------------------- routes
+
+Scalar = str | int | float | bool
+
+
+class Matcher(Section):
+    """A test of one field, where plain equality or a list is not enough. All given tests must hold."""
+
+    eq: Scalar | None = Field(default=None, description="Equal to this.")
+    any_of: list[Scalar] | None = Field(default=None, alias="in", description="Equal to one of these.")
+    glob: str | list[str] | None = Field(
+        default=None, description="Shell pattern over the whole value: `*`, `?`, `[a-c]`."
+    )
+    re: str | None = Field(default=None, description="RE2 expression found in the value; named groups become `vars`.")
+    gte: Scalar | None = Field(default=None, description="At least: a severity or a number.")
+    gt: Scalar | None = Field(default=None, description="More than.")
+    lte: Scalar | None = Field(default=None, description="At most.")
+    lt: Scalar | None = Field(default=None, description="Less than.")
+    cidr: str | list[str] | None = Field(default=None, description="An IP address within this network.")
+    exists: bool | None = Field(default=None, description="The field is there and not empty, or is not.")
+    contains: str | list[str] | None = Field(
+        default=None, description="The text holds this (any of these), without case."
+    )
+    in_file: str | None = Field(default=None, description="Equal to a line of this file, read when the file is loaded.")
+    not_: "MatchValue | None" = Field(default=None, alias="not", description="The nested test does not hold.")
+
+
+MatchValue = Annotated[Scalar | list[Scalar] | Matcher, Field(union_mode="left_to_right")]
+Match = dict[str, JsonValue]
+"""Field name -> `MatchValue`, and the nestings ``all`` (list), ``any`` (list), ``not`` (one). Checked by routing.compile."""
+
+
+class FieldTable(Section):
+    """A field's value looked up by another field of the event."""
+
+    from_: str = Field(alias="from", description="Field of the event: `severity`, `host`, `labels.env`.")
+    table: dict[str, JsonValue] = Field(description="Value by the field's value; `*` for all others.")
+
+
+class Ticket(Section):
+    """What the ticket is made of."""
+
+    helpdesk: str = Field(description="Name of a helpdesk.")
+    template: str = Field(default="generic", description="Folder under `templates/`.")
+    title: str | None = Field(default=None, description="Template text in place of the folder's `title.j2`.")
+    body: str | None = Field(default=None, description="Template text in place of the folder's body.")
+    update: str | None = Field(default=None, description="Template text in place of the folder's `update`.")
+    recovery: str | None = Field(default=None, description="Template text in place of the folder's `recovery`.")
+    format: Literal["text", "html"] | None = Field(
+        default=None,
+        description="Which of the folder's bodies to use; default: HTML if the folder has it.",
+    )
+    fields: dict[str, JsonValue] = Field(
+        default={},
+        description="Fields of the helpdesk. A text is a template; `{from: severity, table: {...}}` looks a value up.",
+    )
+    attachments: bool = Field(default=True, description="Pass the event's attachments on.")
+
+
+class Repeat(Section):
+    """What further problems of an open incident do."""
+
+    append_every: Duration | None = Field(
+        default=None,
+        description="At most one follow-up in this time; the others are only counted. Default: only count.",
+    )
+
+
+class Recover(Section):
+    """What a recovery does."""
+
+    action: Literal["close", "append", "none"] = Field(
+        default="close", description="Close, add a note, or leave alone."
+    )
+    orphan: Literal["ignore"] = Field(default="ignore", description="A recovery without incident is set aside.")
+    when: Literal["all", "any"] = Field(default="all", description="Recovered when all members are, or the first.")
+
+
+class IncidentPolicy(Section):
+    """Which events belong together, and what their course does to the ticket."""
+
+    key: list[str] | None = Field(
+        default=None,
+        description="Fields that make the correlation key, with source and route; default: what the source's kind "
+        "proves stable.",
+    )
+    include_source: bool = Field(default=True, description="The source is part of the key.")
+    include_route: bool = Field(default=True, description="The route is part of the key.")
+    repeat: Repeat = Field(default_factory=Repeat, description="What further problems do.")
+    recover: Recover = Field(default_factory=Recover, description="What a recovery does.")
+    notes: Literal["append", "ignore"] = Field(
+        default="append",
+        description="What acknowledgements, comments and downtimes do: a quiet follow-up, or nothing.",
+    )
+    reopen_within: Duration = Field(
+        default=0.0,
+        description="A problem that comes back within this time after the incident closed uses the same ticket.",
+    )
+
+
+class Drop(Section):
+    """Drop what matches, by name and with a reason."""
+
+    reason: str = Field(min_length=1, description="Why; shown with every event that it drops.")
+    open_incidents: bool = Field(
+        default=False,
+        description="Drop also what follows an open incident (its recovery, notes); default: those get through.",
+    )
+
+
+class Route(Section):
+    """One rule: what it matches, and what to do then. The first match wins."""
+
+    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9_.-]+$", description="Name of the rule; unique.")
+    was: list[str] | str = Field(default=[], description="Earlier names; open incidents of those go on under this one.")
+    match: Match = Field(default={}, description="Tests of the event's fields that must all hold; empty: everything.")
+    vars: dict[str, str] = Field(default={}, description="Variables for the templates; each a template itself.")
+    drop: Drop | None = Field(default=None, description="Drop what matches.")
+    ticket: Ticket | None = Field(default=None, description="What the ticket is made of.")
+    incident: IncidentPolicy = Field(default_factory=IncidentPolicy, description="Which events belong together.")
+    then: Literal["stop", "continue"] = Field(default="stop", description="Go on to later routes after this one.")
+
+
+class Unrouted(Section):
+    """What to do with an event that no route takes."""
+
+    dead_letter: bool = Field(default=True, description="Keep it as a visible dead letter.")
+    ticket: Ticket | None = Field(default=None, description="Make a ticket of it instead.")
+    incident: IncidentPolicy = Field(default_factory=IncidentPolicy, description="Which events belong together.")
+
+
+class File(Section):
+    """The whole file, but for the settings of each kind, which their own models check."""
+
+    version: Literal[1] = Field(description="Version of the grammar.")
+    server: Server = Field(default_factory=Server, description="What the gateway itself needs.")
+    sources: dict[str, JsonValue] = Field(default={}, description="Who may send, by name: served at `/in/NAME`.")
+    helpdesks: dict[str, JsonValue] = Field(default={}, description="Where tickets are made, by name.")
+    templates: str = Field(default="templates", description="Folder of the ticket templates, relative to this file.")
+    routes: list[Route] = Field(default=[], description="The rules, in order.")
+    unrouted: Unrouted = Field(default_factory=Unrouted, description="What no rule takes.")

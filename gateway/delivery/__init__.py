@@ -1,0 +1,1 @@
+"""Claim, intent, call, outcome; retry schedule, breaker, ordering."""

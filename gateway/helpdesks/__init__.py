@@ -1,0 +1,1 @@
+"""One folder per helpdesk: connector, capabilities, sandbox, README. See :mod:`gateway.helpdesks.protocol`."""

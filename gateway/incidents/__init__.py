@@ -1,0 +1,1 @@
+"""The state machine: (incident, event, policy, now) -> (incident, actions, timers)."""

@@ -1,0 +1,48 @@
+"""What the state machine answers."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.model.action import ActionKind
+from gateway.model.incident import Incident, Tombstone
+from gateway.model.reasons import Reason
+
+
+class Purpose(StrEnum):
+    """What an action tells people; it chooses the template (problem: title and body; recovery: recovery; else update)."""
+
+    PROBLEM = "problem"
+    REPEAT = "repeat"
+    NOTE = "note"
+    RECOVERY = "recovery"
+    RELAPSE = "relapse"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """An action that the state machine wants, before it is rendered.
+
+    ``quiet``: nobody needs to be told. ``reopen``: a closed ticket must open again. ``reasons`` tell what is done in
+    place of what was asked (`close_unsupported`).
+    """
+
+    kind: ActionKind
+    purpose: Purpose
+    quiet: bool
+    reopen: bool
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """What one event does to one incident.
+
+    ``incident`` is how it stands afterwards (None: the event joins none); it is new where its version is 0 and changed
+    where its version is one more than before. ``reason`` is what became of the event.
+    """
+
+    incident: Incident | None
+    reason: Reason
+    wishes: tuple[Wish, ...] = ()
+    tombstones: tuple[Tombstone, ...] = ()
+    detail: str = ""

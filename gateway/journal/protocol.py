@@ -1,0 +1,490 @@
+"""What a journal promises, for every implementation alike (``tests/journal`` is the contract suite).
+
+A journal owns receipts, bodies, events, incidents, members, tombstones, plans, actions, attempts, attachments, timers,
+helpdesk states, history and meta. All methods are coroutines; a method that writes returns only after its transaction is
+durable. Instants are passed in, never read from a clock.
+
+**Ownership.** The SQLite journal belongs to one process at a time (an OS lock; opening a second time raises
+`JournalOwned`). Leases and fences exist all the same, since the PostgreSQL journal serves several nodes.
+
+**Faults.** `JournalFull`: no room; nothing was written, try later. `JournalBroken`: an I/O error at commit or fsync; the
+journal takes nothing more and the process must end. Neither may be swallowed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from gateway.model.action import Action, ActionKind, ActionStatus, AttachmentRef, NewAction, Outcome
+from gateway.model.event import Event
+from gateway.model.incident import Incident, TicketRef, Tombstone
+from gateway.model.reasons import Reason
+from gateway.model.receipt import Accepted, NewReceipt, Receipt, ReceiptStatus
+
+
+class JournalError(Exception):
+    """A journal cannot do what was asked."""
+
+
+class JournalFull(JournalError):
+    """There is no room; nothing was written. It may be tried again when there is."""
+
+
+class JournalBroken(JournalError):
+    """A commit or fsync failed; what is on disk is not known. The process must end and a new one look."""
+
+
+class JournalOwned(JournalError):
+    """Another process owns this journal. The message names its process id where it is known."""
+
+
+class JournalTooNew(JournalError):
+    """The schema was written by a newer version of the program."""
+
+
+# ------------------------------------------------------------------------------------------------------- processing
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """What correlation must know before it can decide on a batch of receipts.
+
+    ``members`` are (source, origin key); ``duplicates`` are (source, duplicate key found in the payload);
+    ``plans`` are digests of stored plans.
+    """
+
+    keys: frozenset[str] = frozenset()
+    members: frozenset[tuple[str, str]] = frozenset()
+    duplicates: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The answer to a `Lookup`.
+
+    * ``by_key``: per key the incident that is not closed, else the one closed last; keys without any are absent.
+    * ``by_member``: per member the incidents that are **not closed** and that it takes part in.
+    * ``tombstones``: per key those that have not expired.
+    * ``duplicates``: (source, duplicate key) -> (receipt id, event index) of the first event that bore it.
+    * ``plans``: digest -> stored plan, for every incident in this answer.
+    """
+
+    by_key: Mapping[str, Incident] = field(default_factory=dict)
+    by_member: Mapping[tuple[str, str], tuple[Incident, ...]] = field(default_factory=dict)
+    tombstones: Mapping[str, tuple[Tombstone, ...]] = field(default_factory=dict)
+    duplicates: Mapping[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
+    plans: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLine:
+    """One line of the timeline. ``what`` is the transition (``accepted``, ``parsed``, ``routed``, ``opened``, ...)."""
+
+    at: float
+    what: str
+    reason: Reason | None = None
+    detail: str = ""
+    receipt: str = ""
+    event: int | None = None
+    incident: str = ""
+    action: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """An event with what became of it. ``decision`` is the serialised `Decision` with its trace (JSON).
+
+    ``duplicate_of`` is (receipt id, event index) of the event that this one repeats. ``keep_attachments`` is false for
+    an event whose attachments nobody will send (dropped, duplicate).
+    """
+
+    index: int
+    event: Event
+    reason: Reason
+    route: str = ""
+    incident: str = ""
+    decision: bytes = b"{}"
+    duplicate_of: tuple[str, int] | None = None
+    keep_attachments: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentChange:
+    """An incident as it shall stand. ``expected_version`` None inserts it, else the stored version must be that.
+
+    The ticket of ``incident`` is not written: delivery owns it.
+    """
+
+    incident: Incident
+    expected_version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewTimer:
+    """A timer of an incident; ``kind`` tells the state machine what is due."""
+
+    id: str
+    incident: str
+    kind: str
+    due_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """A timer that is due, with its incident as it stands."""
+
+    id: str
+    kind: str
+    due_at: float
+    incident: Incident
+
+
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """All that processing one receipt (or firing one timer: ``timer`` set, ``receipt`` empty) wants written, at once.
+
+    A dead receipt has ``dead`` set, with ``detail`` for people, and stays replayable.
+    """
+
+    receipt: str
+    events: tuple[EventRecord, ...] = ()
+    warnings: tuple[str, ...] = ()
+    incidents: tuple[IncidentChange, ...] = ()
+    actions: tuple[NewAction, ...] = ()
+    tombstones: tuple[Tombstone, ...] = ()
+    plans: Mapping[str, bytes] = field(default_factory=dict)
+    timers: tuple[NewTimer, ...] = ()
+    cancelled_timers: tuple[str, ...] = ()
+    history: tuple[HistoryLine, ...] = ()
+    dead: Reason | None = None
+    detail: str = ""
+    timer: str = ""
+
+
+class CommitResult(StrEnum):
+    """What became of one `Processed` of a batch."""
+
+    COMMITTED = "committed"
+    CONFLICT = "conflict"  # a version or uniqueness conflict; nothing of it was written; correlate it again
+    GONE = "gone"  # the receipt was processed (or the timer fired or cancelled) by somebody else
+
+
+# --------------------------------------------------------------------------------------------------------- delivery
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedAttempt:
+    """The outcome of an attempt and what follows from it.
+
+    ``status`` is what the action is now; with QUEUED or UNKNOWN it may be claimed again from ``not_before`` on. A
+    delivered ``ticket`` becomes the incident's ticket. ``burnt`` is false for an attempt that does not count (the
+    helpdesk is paused). ``degraded`` replaces the action's list of left-out fields; ``flags`` are added to the action.
+    """
+
+    action: str
+    fence: int
+    finished_at: float
+    outcome: Outcome
+    status: ActionStatus
+    not_before: float = 0.0
+    burnt: bool = True
+    degraded: tuple[str, ...] | None = None
+    history: tuple[HistoryLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HelpdeskState:
+    """What is remembered of a helpdesk over restarts.
+
+    ``paused_since`` is set while its queue stands still (credentials refused, or an operator's word in
+    ``paused_reason``); ``paused_total`` are the seconds of all earlier pauses, so that ages can stand still meanwhile.
+    """
+
+    name: str
+    fingerprint: str = ""
+    paused_since: float | None = None
+    paused_reason: str = ""
+    paused_total: float = 0.0
+
+
+# -------------------------------------------------------------------------------------------------------- read side
+
+
+@dataclass(frozen=True, slots=True)
+class EventView:
+    """An event as it is shown. ``event`` is its JSON form without attachment contents."""
+
+    index: int
+    event: Mapping[str, object]
+    reason: Reason
+    route: str
+    incident: str
+    decision: Mapping[str, object]
+    duplicate_of: tuple[str, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptView:
+    """An attempt as it is shown."""
+
+    number: int
+    started_at: float
+    deadline: float
+    finished_at: float | None
+    outcome: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionView:
+    """An action as it is shown."""
+
+    id: str
+    incident: str
+    helpdesk: str
+    kind: ActionKind
+    status: ActionStatus
+    reason: Reason
+    flags: tuple[str, ...]
+    marker: str
+    route: str
+    sequence: int
+    receipt: str
+    queued_at: float
+    not_before: float
+    tries: int
+    title: str
+    detail: str
+    attempts: tuple[AttemptView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptView:
+    """A receipt with all that became of it. ``ticket`` is that of its (first) incident, as far as known."""
+
+    id: str
+    source: str
+    received_at: float
+    peer: str
+    content_type: str
+    size: int
+    status: ReceiptStatus
+    reason: Reason | None
+    detail: str
+    tries: int
+    warnings: tuple[str, ...]
+    envelope: Mapping[str, str]
+    events: tuple[EventView, ...]
+    actions: tuple[ActionView, ...]
+    incidents: tuple[Incident, ...]
+    ticket: TicketRef | None
+    timeline: tuple[HistoryLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptLine:
+    """A receipt in a list."""
+
+    id: str
+    source: str
+    received_at: float
+    status: ReceiptStatus
+    kind: str
+    title: str
+    reason: str
+    ticket: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """What waits for a person: a receipt (``what`` = ``receipt``) or an action (``action``).
+
+    ``blocked`` counts the followers that wait behind a dead create.
+    """
+
+    what: str
+    id: str
+    receipt: str
+    source: str
+    helpdesk: str
+    title: str
+    reason: Reason
+    detail: str
+    since: float
+    blocked: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Figures for metrics, health and admission. Ages are instants of the oldest entry, None if there is none."""
+
+    receipts_waiting: int
+    oldest_receipt: float | None
+    actions_waiting: Mapping[str, int]  # per helpdesk: queued, waiting, unknown and in flight
+    oldest_action: Mapping[str, float]
+    dead_receipts: int
+    dead_actions: int
+    blocked_actions: int
+    open_incidents: int
+
+
+class Reader(Protocol):
+    """The read side, on its own connection: it never delays a writer and is never delayed by one."""
+
+    async def receipt(self, receipt_id: str) -> ReceiptView | None:
+        """Everything about one receipt, or None. A unique prefix of at least 8 characters is enough."""
+        ...
+
+    async def body(self, receipt_id: str) -> Receipt | None:
+        """The receipt with its bytes, for explain and replay."""
+        ...
+
+    async def receipts(self, *, limit: int, source: str = "", status: str = "", before: str = "") -> list[ReceiptLine]:
+        """The newest receipts first."""
+        ...
+
+    async def incident(self, incident_id: str) -> Incident | None:
+        """One incident by its id."""
+        ...
+
+    async def dead_letters(self, *, limit: int = 1000) -> list[DeadLetter]:
+        """All that waits for a person, oldest first."""
+        ...
+
+    async def counts(self) -> Counts:
+        """Figures of now."""
+        ...
+
+
+class Journal(Protocol):
+    """The write side. See the module's docstring for what holds for all of it."""
+
+    async def accept(self, new: NewReceipt, *, claim: bool = False) -> Accepted:
+        """Make a receipt durable, or recognise it as a repeat of an earlier one (then nothing is written).
+
+        With ``claim`` the caller takes it on at once: it is stored with its first try counted and
+        `claim_receipts` of this process does not give it out. Receipts get ascending sequence numbers in the order of
+        the calls.
+        """
+        ...
+
+    async def accept_all(self, new: Sequence[NewReceipt]) -> list[Accepted]:
+        """Make several receipts durable in one transaction: all or none."""
+        ...
+
+    async def probe(self, now: float) -> None:
+        """Do one real durable write (readiness)."""
+        ...
+
+    async def claim_receipts(self, *, limit: int, now: float, lease: float) -> list[Receipt]:
+        """Take unclaimed accepted receipts in sequence order; their try is counted before this returns."""
+        ...
+
+    async def release_receipt(self, receipt_id: str, *, now: float) -> None:
+        """Give a claimed receipt back (its parse ran out of time, or we stop); its counted try stays."""
+        ...
+
+    async def know(self, lookup: Lookup, now: float) -> Known:
+        """Answer what correlation must know. Sees everything committed so far."""
+        ...
+
+    async def commit_processed(self, batch: Sequence[Processed]) -> list[CommitResult]:
+        """Write each `Processed` wholly or not at all; one that fails does not touch its neighbours.
+
+        Actions whose marker exists are left as they are. An action of an incident that has unfinished earlier ones
+        (same helpdesk) is stored WAITING (BLOCKED behind a dead create), else QUEUED.
+        """
+        ...
+
+    async def due_timers(self, *, now: float, limit: int) -> list[Timer]:
+        """Timers due at ``now`` for which no receipt received up to their due time is still unprocessed."""
+        ...
+
+    async def claim_actions(self, helpdesk: str, *, limit: int, now: float, lease: float) -> list[Action]:
+        """Take QUEUED and UNKNOWN actions that are due, oldest first; at most one per incident is ever given out.
+
+        A create is not given out while another create of the same (helpdesk, requester) is in flight or unknown,
+        until one for that requester was delivered. A claim that is neither begun nor released ends with its lease.
+        """
+        ...
+
+    async def release_action(self, action_id: str, *, fence: int) -> None:
+        """Give a claimed action back untouched."""
+        ...
+
+    async def begin_attempt(
+        self,
+        action_id: str,
+        *,
+        fence: int,
+        request: bytes,
+        started_at: float,
+        deadline: float,
+        resolve_at: float,
+    ) -> bool:
+        """Write the intent. False if the fence is not the action's next one (somebody else has it): do not call.
+
+        ``request`` is what will be sent, as the connector serialised it; it is given back as `Action.request` on every
+        later claim. After a crash the action is UNKNOWN and due at ``resolve_at``.
+        """
+        ...
+
+    async def finish_attempt(self, finished: FinishedAttempt) -> bool:
+        """Write the outcome, fenced. Delivered: the incident's ticket is set and its next action is QUEUED.
+
+        A dead CREATE turns the incident's WAITING actions to BLOCKED; any other finished or dead action releases the
+        next one. False if the fence is stale; then nothing is written.
+        """
+        ...
+
+    async def attachment(self, ref: AttachmentRef) -> bytes:
+        """The content of an attachment; raises `JournalError` if it is gone or its digest is not the stored one."""
+        ...
+
+    async def requeue(self, ids: Sequence[str], *, now: float) -> list[str]:
+        """Send dead letters (actions or receipts) on their way again; gives back the ids it knew as dead.
+
+        A requeued create takes its BLOCKED followers back to WAITING. A requeued receipt starts with no tries.
+        """
+        ...
+
+    async def drop(self, ids: Sequence[str], *, now: float, who: str) -> list[str]:
+        """Drop dead letters for good, with history; gives back the ids it knew as dead.
+
+        Dropping a create ends its followers with `create_dropped` and closes its incident.
+        """
+        ...
+
+    async def helpdesk_state(self, name: str) -> HelpdeskState:
+        """What is remembered of a helpdesk; a fresh state for an unknown name."""
+        ...
+
+    async def save_helpdesk_state(self, state: HelpdeskState) -> None:
+        """Remember it."""
+        ...
+
+    async def write_history(self, lines: Sequence[HistoryLine]) -> None:
+        """Add lines to the timeline outside of any other transition."""
+        ...
+
+    async def prune(self, *, now: float, keep: float, keep_links: float, limit: int) -> int:
+        """Delete up to ``limit`` finished receipts older than ``keep`` seconds, with what belongs to them.
+
+        Never unfinished work, dead letters, or incidents that are not closed or were closed less than
+        max(keep, their reopen window) ago. Duplicate keys live at least 7 days. Gives back the number deleted.
+        """
+        ...
+
+    async def backup(self, target: str) -> None:
+        """Write a consistent copy, body files included, into the new folder ``target``."""
+        ...
+
+    def reader(self) -> Reader:
+        """The read side."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is queued, then let go of the file."""
+        ...

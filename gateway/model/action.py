@@ -1,0 +1,157 @@
+"""Actions and attempts: what we want of a helpdesk, and what became of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from gateway.model.incident import TicketRef
+from gateway.model.json import JsonValue
+from gateway.model.reasons import Reason
+
+
+class ActionKind(StrEnum):
+    """What we want of a helpdesk."""
+
+    CREATE = "create"
+    APPEND = "append"
+    CLOSE = "close"
+    REOPEN = "reopen"
+    UPDATE = "update"
+
+
+class ActionStatus(StrEnum):
+    """Where an action stands."""
+
+    WAITING = "waiting"  # behind an earlier action of the same incident
+    QUEUED = "queued"  # may be claimed from `not_before` on
+    IN_FLIGHT = "in_flight"  # an intent is on disk and no outcome yet
+    UNKNOWN = "unknown"  # may have been written; is looked up from `not_before` on
+    BLOCKED = "blocked"  # behind a dead create
+    DELIVERED = "delivered"
+    SKIPPED = "skipped"
+    DEAD = "dead"
+    DROPPED = "dropped"
+
+
+UNFINISHED = frozenset(
+    {
+        ActionStatus.WAITING,
+        ActionStatus.QUEUED,
+        ActionStatus.IN_FLIGHT,
+        ActionStatus.UNKNOWN,
+        ActionStatus.BLOCKED,
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentRef:
+    """An attachment of a draft; its content lies in the journal under (receipt, event, index)."""
+
+    receipt: str
+    event: int
+    index: int
+    filename: str
+    media_type: str
+    size: int
+    sha256: str
+    inline: bool = False
+    content_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TicketDraft:
+    """A rendered ticket or follow-up, ready for any helpdesk.
+
+    ``fields`` are the route's ``ticket.fields`` with their templates rendered and their tables looked up. ``quiet``:
+    nobody needs to be told (a counted repeat, a recovery note). ``reopen``: the follow-up must make a closed ticket
+    open again; when it is false, the follow-up must not.
+    """
+
+    title: str
+    text: str
+    html: str = ""
+    fields: Mapping[str, JsonValue] = field(default_factory=dict)
+    attachments: tuple[AttachmentRef, ...] = ()
+    quiet: bool = False
+    reopen: bool = False
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewAction:
+    """An action as processing writes it. ``sequence`` orders the actions of one incident."""
+
+    id: str
+    incident: str
+    helpdesk: str
+    kind: ActionKind
+    marker: str
+    cause: str
+    route: str
+    ordinal: int
+    sequence: int
+    draft: TicketDraft
+    requester: str
+    queued_at: float
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """An action as delivery claims it.
+
+    ``fence`` is the value that `begin_attempt` must carry; ``tries`` counts attempts begun so far; ``resolve`` is true
+    when an earlier attempt's outcome is unknown, so that the look-up comes first; ``ticket`` is the incident's ticket.
+    ``blame`` is why it is waiting, if it was tried before. ``waited`` is the age in seconds that counts towards
+    ``limits.max_age`` (it stands still while the helpdesk is paused).
+    """
+
+    id: str
+    incident: str
+    helpdesk: str
+    kind: ActionKind
+    marker: str
+    route: str
+    sequence: int
+    draft: TicketDraft
+    requester: str
+    status: ActionStatus
+    fence: int
+    tries: int
+    queued_at: float
+    not_before: float
+    ticket: TicketRef | None
+    degraded: tuple[str, ...] = ()
+    receipt: str = ""
+    resolve: bool = False
+    request: bytes = b""
+
+
+class OutcomeKind(StrEnum):
+    """How an attempt ended. All but ``unknown`` are proven."""
+
+    DELIVERED = "delivered"
+    SKIPPED = "skipped"
+    NOT_SENT = "not_sent"
+    UNKNOWN = "unknown"
+    REJECTED = "rejected"
+    HELPDESK_DOWN = "helpdesk_down"
+    AUTH_BROKEN = "auth_broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended.
+
+    ``detail`` is the helpdesk's own words, cut, for people; ``ticket`` is set when delivered; ``retry_after`` is the
+    helpdesk's wish in seconds; ``degrade`` names fields to leave out for one more try after a rejection.
+    """
+
+    kind: OutcomeKind
+    reason: Reason
+    detail: str = ""
+    ticket: TicketRef | None = None
+    retry_after: float | None = None
+    degrade: tuple[str, ...] = ()
+    flags: tuple[Reason, ...] = ()

@@ -1,0 +1,120 @@
+"""Events: one meaning each, parsed from a receipt."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What an event says."""
+
+    PROBLEM = "problem"
+    UPDATE = "update"
+    RECOVERY = "recovery"
+    ACKNOWLEDGEMENT = "acknowledgement"
+    CUSTOM = "custom"
+    FLAPPING_START = "flapping_start"
+    FLAPPING_STOP = "flapping_stop"
+    DOWNTIME_START = "downtime_start"
+    DOWNTIME_END = "downtime_end"
+    DOWNTIME_CANCELLED = "downtime_cancelled"
+    INFORMATION = "information"
+    MESSAGE = "message"
+    BOUNCE = "bounce"
+    RAW = "raw"
+
+
+class Severity(StrEnum):
+    """How bad it is: ``info < warning < minor < major < critical``, and ``unknown``, which compares with nothing."""
+
+    INFO = "info"
+    WARNING = "warning"
+    MINOR = "minor"
+    MAJOR = "major"
+    CRITICAL = "critical"
+    UNKNOWN = "unknown"
+
+    @property
+    def rank(self) -> int | None:
+        """0 for ``info`` up to 4 for ``critical``; None for ``unknown``."""
+        return _RANKS.get(self)
+
+
+_RANKS = {Severity.INFO: 0, Severity.WARNING: 1, Severity.MINOR: 2, Severity.MAJOR: 3, Severity.CRITICAL: 4}
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that came with an event. ``content_id`` is without angle brackets."""
+
+    filename: str
+    media_type: str
+    content: bytes = field(repr=False)
+    inline: bool = False
+    content_id: str = ""
+
+    @property
+    def size(self) -> int:
+        """Octets."""
+        return len(self.content)
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the content, 64 hex digits."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link back to where the event came from."""
+
+    title: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One meaning parsed from a receipt.
+
+    * ``state``: the sender's own word (``CRITICAL``, ``DOWN``, ``High``), for people.
+    * ``still_in_problem``: how the object stands after the event; None where the sender does not say.
+    * ``origin_key``: the sender's own name for what has the problem; (source, origin_key) is the member. Never empty
+      for a problem or what follows one.
+    * ``problem_id``: the sender's id of this episode, where it has one that can be trusted (Zabbix event id).
+    * ``occurred_at``: only where the time's zone is certain, from the sender or from the source's ``timezone``.
+    * ``duplicate_key``: the sender's id of this very delivery, found in the payload; the same value from the same
+      source again is the same event. Empty where there is none.
+    """
+
+    kind: Kind
+    severity: Severity = Severity.UNKNOWN
+    title: str = ""
+    text: str = ""
+    html: str = ""
+    state: str = ""
+    still_in_problem: bool | None = None
+    host: str = ""
+    service: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    origin_key: str = ""
+    problem_id: str = ""
+    occurred_at: float | None = None
+    links: tuple[Link, ...] = ()
+    sender_name: str = ""
+    sender_address: str = ""
+    recipients: tuple[str, ...] = ()
+    duplicate_key: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def ends_problem(self) -> bool:
+        """True if the event says that the problem is over (design: what ends a problem)."""
+        if self.kind is Kind.RECOVERY:
+            return True
+        return self.still_in_problem is False and self.kind in {
+            Kind.FLAPPING_STOP,
+            Kind.DOWNTIME_END,
+            Kind.DOWNTIME_CANCELLED,
+        }

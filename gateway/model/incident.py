@@ -1,0 +1,93 @@
+"""Incidents: our memory of one correlation key."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from gateway.model.event import Severity
+
+
+class IncidentState(StrEnum):
+    """Where an incident stands."""
+
+    PENDING = "pending"
+    OPEN = "open"
+    RECOVERING = "recovering"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One (source, source key) that takes part in an incident.
+
+    ``problem_id`` is the episode that is running or ended last; ``last_problem_at`` and ``recovered_at`` are instants
+    of the sender's clock where it bears a zone (``clock`` true), else of receipt.
+    """
+
+    source: str
+    origin_key: str
+    in_problem: bool
+    problem_id: str = ""
+    last_problem_at: float = 0.0
+    recovered_at: float = 0.0
+    clock: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TicketRef:
+    """A ticket in a helpdesk.
+
+    ``fingerprint`` names the instance (URL and what the helpdesk says of itself); ``id`` is what calls need, ``number``
+    what people see; ``anchor`` is what the connector needs to find the ticket's thread again (osTicket: the Message-ID
+    of the create); ``requester`` is the address that owns the ticket.
+    """
+
+    helpdesk: str
+    id: str
+    number: str
+    url: str = ""
+    anchor: str = ""
+    requester: str = ""
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Our memory of one correlation key.
+
+    ``plan`` is the digest of the route, policy and templates that were in force when it was opened: followers use
+    those. ``version`` rises with every change by correlation; ``ticket`` is written by delivery and does not touch it.
+    ``sequence`` is the number of actions issued so far.
+    """
+
+    id: str
+    key: str
+    state: IncidentState
+    version: int
+    route: str
+    helpdesk: str
+    plan: str
+    severity: Severity
+    title: str
+    host: str
+    service: str
+    occurrences: int
+    sequence: int
+    opened_at: float
+    last_event_at: float
+    last_appended_at: float
+    closed_at: float | None = None
+    members: tuple[Member, ...] = ()
+    ticket: TicketRef | None = None
+    reasons: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A recovery that found no incident: (key, time, episode), kept for a day."""
+
+    key: str
+    origin_key: str
+    problem_id: str
+    at: float
+    clock: bool
+    expires_at: float

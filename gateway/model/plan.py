@@ -1,0 +1,90 @@
+"""Plans: the part of a route that an incident keeps for its whole life, whatever becomes of the configuration."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+import orjson
+
+from gateway.model.json import JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the course of an incident does to its ticket. Durations are seconds.
+
+    ``append_every`` None only counts repeats; ``reopen_within`` 0 opens a new incident at every relapse.
+    """
+
+    append_every: float | None = None
+    recover_action: Literal["close", "append", "none"] = "close"
+    recover_when: Literal["all", "any"] = "all"
+    notes: Literal["append", "ignore"] = "append"
+    reopen_within: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A template's text with the name under which its errors are told (``templates/alert/title.j2``)."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TicketSpec:
+    """What a ticket and its follow-ups are made of.
+
+    ``body`` and ``update`` and ``recovery`` are of ``format``. ``fields`` is `ticket.fields` as configured: texts are
+    templates, ``{"from": FIELD, "table": {...}}`` is a look-up.
+    """
+
+    title: Template
+    body: Template
+    update: Template
+    recovery: Template
+    format: Literal["text", "html"] = "text"
+    fields: Mapping[str, JsonValue] = field(default_factory=dict)
+    attachments: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A route as an incident keeps it. ``vars`` are the route's variables, each a template text."""
+
+    route: str
+    helpdesk: str
+    policy: Policy
+    ticket: TicketSpec
+    vars: Mapping[str, str] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON."""
+        return orjson.dumps(asdict(self), option=orjson.OPT_SORT_KEYS)
+
+    @property
+    def digest(self) -> str:
+        """Names the plan: 32 hex digits of the hash of its canonical form."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()[:32]
+
+
+def plan_from_bytes(data: bytes) -> Plan:
+    """The plan that `Plan.to_bytes` wrote."""
+    raw = orjson.loads(data)
+    ticket = raw["ticket"]
+    return Plan(
+        route=raw["route"],
+        helpdesk=raw["helpdesk"],
+        policy=Policy(**raw["policy"]),
+        ticket=TicketSpec(
+            title=Template(**ticket["title"]),
+            body=Template(**ticket["body"]),
+            update=Template(**ticket["update"]),
+            recovery=Template(**ticket["recovery"]),
+            format=ticket["format"],
+            fields=ticket["fields"],
+            attachments=ticket["attachments"],
+        ),
+        vars=raw["vars"],
+    )

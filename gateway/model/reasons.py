@@ -1,0 +1,122 @@
+"""The closed list of reasons: every decision that is not the plain way has one of these.
+
+The value is at once metric label, log field, filter and documentation entry (``docs/reasons.md`` is made from here).
+"""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why something was done, not done, or done otherwise. ``explain()`` gives the sentence for people."""
+
+    # What became of an event
+    OPENED = "opened"
+    REPEATED = "repeated"
+    REPEAT_APPENDED = "repeat_appended"
+    NOTED = "noted"
+    RECOVERED = "recovered"
+    MEMBER_RECOVERED = "member_recovered"
+    RECOVERY_IGNORED = "recovery_ignored"
+    RELAPSED = "relapsed"
+    DUPLICATE = "duplicate"
+    STALE = "stale"
+    ORPHAN_RECOVERY = "orphan_recovery"
+    ORPHAN_NOTE = "orphan_note"
+    DROPPED_BY_RULE = "dropped_by_rule"
+    UNROUTED = "unrouted"
+    POISON = "poison"
+    NO_INCIDENT = "no_incident"
+
+    # What was done otherwise
+    UNREADABLE = "unreadable"
+    DUPLICATE_KEY_REUSED = "duplicate_key_reused"
+    KEY_FIELD_MISSING = "key_field_missing"
+    TIME_WITHOUT_ZONE = "time_without_zone"
+    RENDER_FAILED = "render_failed"
+    CLOSE_UNSUPPORTED = "close_unsupported"
+    REOPEN_UNSUPPORTED = "reopen_unsupported"
+    UPDATE_UNSUPPORTED = "update_unsupported"
+    MAIL_DEFAULTS = "mail_defaults"
+    ATTACHMENT_BY_MAIL = "attachment_by_mail"
+    ATTACHMENT_TOO_BIG = "attachment_too_big"
+    FIELD_REFUSED = "field_refused"
+    TICKET_MOVED = "ticket_moved"
+
+    # What delivery did
+    DELIVERED = "delivered"
+    FOUND = "found"
+    NOT_SENT = "not_sent"
+    UNKNOWN_OUTCOME = "unknown_outcome"
+    REJECTED = "rejected"
+    HELPDESK_DOWN = "helpdesk_down"
+    AUTH_BROKEN = "auth_broken"
+    RATE_LIMITED = "rate_limited"
+    INTERRUPTED = "interrupted"
+    POSSIBLE_DUPLICATE = "possible_duplicate"
+    TOO_OLD = "too_old"
+    BLOCKED = "blocked"
+    CREATE_DROPPED = "create_dropped"
+    NOT_CONFIGURED = "not_configured"
+    HELPDESK_CHANGED = "helpdesk_changed"
+
+    # What a person did
+    DROPPED_BY_OPERATOR = "dropped_by_operator"
+    RETRIED_BY_OPERATOR = "retried_by_operator"
+    REPLAYED = "replayed"
+    DETACHED = "detached"
+
+    def explain(self) -> str:
+        """One sentence for people: what happened and, where there is something to do, the way out."""
+        return _SENTENCES[self]
+
+
+_SENTENCES: dict[Reason, str] = {
+    Reason.OPENED: "The event opened a new incident, which asks for a new ticket.",
+    Reason.REPEATED: "The incident was open already; the event was counted and nothing was written to the ticket.",
+    Reason.REPEAT_APPENDED: "The incident was open already and `repeat.append_every` was due, so the ticket got a follow-up.",
+    Reason.NOTED: "An acknowledgement, comment, downtime or the like was added to the incident's ticket.",
+    Reason.RECOVERED: "Every member of the incident has recovered; the recovery policy of its route was applied.",
+    Reason.MEMBER_RECOVERED: "One member of the incident recovered while others still have the problem.",
+    Reason.RECOVERY_IGNORED: "The incident recovered; its route says `recover: {action: none}`, so the ticket was left alone.",
+    Reason.RELAPSED: "The problem came back within `reopen_within`, so the old ticket is used again.",
+    Reason.DUPLICATE: "The same delivery was accepted before; the first one counts.",
+    Reason.STALE: "The event is older than what is already known about this incident.",
+    Reason.ORPHAN_RECOVERY: "A recovery came for which no incident is open; it is remembered for a day.",
+    Reason.ORPHAN_NOTE: "A note came for which no incident is open; there is no ticket to add it to.",
+    Reason.DROPPED_BY_RULE: "A route with a `drop` section matched.",
+    Reason.UNROUTED: "No route matched. Add a route, or a `ticket` section under `unrouted`, then replay it.",
+    Reason.POISON: "Processing failed three times. Read the error, mend the cause, then replay it.",
+    Reason.NO_INCIDENT: "The route has no ticket section and drops nothing; the event was only recorded.",
+    Reason.UNREADABLE: "The payload could not be read as its source kind promises; the original is attached to the ticket.",
+    Reason.DUPLICATE_KEY_REUSED: "The sender used one delivery key for different bodies; the event was accepted as a new one.",
+    Reason.KEY_FIELD_MISSING: "A field of the correlation key is empty; the sender's own key was used in its place.",
+    Reason.TIME_WITHOUT_ZONE: "The sender's time bears no zone and the source has no `timezone`; the order of receipt counts.",
+    Reason.RENDER_FAILED: "A ticket template failed; the built-in plain template was used.",
+    Reason.CLOSE_UNSUPPORTED: "This helpdesk closes nothing over its API; a quiet follow-up says that the problem is over.",
+    Reason.REOPEN_UNSUPPORTED: "This helpdesk has no call to reopen; a follow-up that reopens the ticket was sent.",
+    Reason.UPDATE_UNSUPPORTED: "This helpdesk changes no fields of a ticket; a follow-up says what changed.",
+    Reason.MAIL_DEFAULTS: "The ticket had to be made by mail, so topic, priority and custom fields are the mailbox's defaults.",
+    Reason.ATTACHMENT_BY_MAIL: "An attachment is over the limit of the JSON call and follows by mail.",
+    Reason.ATTACHMENT_TOO_BIG: "An attachment is larger than the helpdesk takes; the ticket names it, its size and its digest.",
+    Reason.FIELD_REFUSED: "The helpdesk refused a field; the ticket was made without it and says so.",
+    Reason.TICKET_MOVED: "The helpdesk put the follow-up into another ticket; the incident follows it there.",
+    Reason.DELIVERED: "The helpdesk took the action.",
+    Reason.FOUND: "The outcome was unknown, and the look-up found the action in the helpdesk.",
+    Reason.NOT_SENT: "The helpdesk could not be reached; nothing was written and the action is tried again.",
+    Reason.UNKNOWN_OUTCOME: "It is not known whether the helpdesk wrote the action; it is looked up before anything is sent again.",
+    Reason.REJECTED: "The helpdesk refused the action for good. Read its answer, mend the cause, then retry the dead letter.",
+    Reason.HELPDESK_DOWN: "The helpdesk says that it cannot work now; the action is tried again.",
+    Reason.AUTH_BROKEN: "The helpdesk refuses our credentials. Its queue waits; mend the key or the address it is bound to.",
+    Reason.RATE_LIMITED: "The helpdesk asked us to wait.",
+    Reason.INTERRUPTED: "The gateway stopped between intent and record; the outcome is looked up.",
+    Reason.POSSIBLE_DUPLICATE: "The action was sent again without proof that the first call wrote nothing.",
+    Reason.TOO_OLD: "The action waited longer than `limits.max_age`. Retry the dead letter when the helpdesk is well.",
+    Reason.BLOCKED: "An earlier create of this incident is a dead letter; retry or drop that one.",
+    Reason.CREATE_DROPPED: "The create of this incident was dropped by an operator, so its followers ended with it.",
+    Reason.NOT_CONFIGURED: "The helpdesk of this action is not in the configuration any more; the action waits.",
+    Reason.HELPDESK_CHANGED: "The helpdesk of this name is another one now; its old tickets are not written to.",
+    Reason.DROPPED_BY_OPERATOR: "An operator dropped the dead letter.",
+    Reason.RETRIED_BY_OPERATOR: "An operator sent the dead letter on its way again.",
+    Reason.REPLAYED: "An operator had the receipt processed again.",
+    Reason.DETACHED: "The incident was taken off its ticket; the next problem opens a new one.",
+}

@@ -1,0 +1,1 @@
+"""The doors: HTTP application, authentication, admission."""

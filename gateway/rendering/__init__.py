@@ -1,0 +1,1 @@
+"""Ticket templates in a sandbox with limits."""

@@ -1,0 +1,1 @@
+"""Matchers and decide(): which routes take an event, and why."""

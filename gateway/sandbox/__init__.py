@@ -1,0 +1,1 @@
+"""One local server that stands in for the helpdesks, with a page that shows its tickets."""

@@ -1,0 +1,1 @@
+"""Bytes -> events. One folder per sender. See :mod:`gateway.sources.protocol`."""

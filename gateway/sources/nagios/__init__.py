@@ -1,0 +1,1 @@
+"""Nagios Core and what speaks like it."""
