@@ -6,10 +6,9 @@ message that says so (`NOT_BUILT_YET`).
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from gateway.config.values import Duration, Rate, SecretText, Size
-from gateway.model.json import JsonValue
 
 NOT_BUILT_YET: dict[str, str] = {
     "schedules": "time windows",
@@ -32,7 +31,9 @@ NOT_BUILT_YET: dict[str, str] = {
 class Section(BaseModel):
     """A section of the file: frozen, and strict about its keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, arbitrary_types_allowed=True, hide_input_in_errors=True
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------- server

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, WithJsonSchema
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -26,6 +26,23 @@ def duration(value: object) -> float:
     if not parts or _DURATION.sub("", text).strip():
         raise ValueError(f"{value!r} is no duration; write a number with a unit: 300ms, 90s, 5m, 1h, 3d, 2w")
     return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+def duration_text(seconds: float) -> str:
+    """A duration as it is written in the file: ``90s``, ``3d``; what is no whole number of a unit in a smaller one."""
+    for unit in ("w", "d", "h", "m"):
+        count = seconds / _SECONDS[unit]
+        if count.is_integer() and (count > 1 or unit in {"h", "d"}) and count:
+            return f"{count:.0f}{unit}"
+    return f"{seconds * 1000:g}ms" if 0 < seconds < 1 else f"{seconds:g}s"
+
+
+def size_text(octets: int) -> str:
+    """A size as it is written in the file: ``25MiB``, ``512B``."""
+    for unit in ("GiB", "MiB", "KiB"):
+        if octets and octets % _BYTES[unit] == 0:
+            return f"{octets // _BYTES[unit]}{unit}"
+    return f"{octets}B"
 
 
 def size(value: object) -> int:
@@ -95,8 +112,25 @@ def _secret(value: object) -> Secret:
     return Secret(value)
 
 
-_PATTERN = {"type": "string"}
-Duration = Annotated[float, BeforeValidator(duration), Field(json_schema_extra={**_PATTERN, "examples": ["90s"]})]
-Size = Annotated[int, BeforeValidator(size), Field(json_schema_extra={**_PATTERN, "examples": ["25MiB"]})]
-Rate = Annotated[RateLimit, BeforeValidator(rate), Field(json_schema_extra={**_PATTERN, "examples": ["10/s"]})]
-SecretText = Annotated[Secret, BeforeValidator(_secret)]
+Duration = Annotated[
+    float,
+    BeforeValidator(duration),
+    WithJsonSchema(
+        {"type": ["string", "number"], "description": "A time with a unit.", "examples": ["90s", "5m", "1h30m"]}
+    ),
+]
+Size = Annotated[
+    int,
+    BeforeValidator(size),
+    WithJsonSchema({"type": ["string", "integer"], "description": "A size with a unit.", "examples": ["25MiB"]}),
+]
+Rate = Annotated[
+    RateLimit,
+    BeforeValidator(rate),
+    WithJsonSchema({"type": "string", "description": "A number per unit of time.", "examples": ["10/s"]}),
+]
+SecretText = Annotated[
+    Secret,
+    BeforeValidator(_secret),
+    WithJsonSchema({"type": "string", "description": "A secret; best as `${env:NAME}` or `${file:PATH}`."}),
+]

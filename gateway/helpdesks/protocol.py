@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from gateway.model.action import ActionKind, Outcome, TicketDraft
 from gateway.model.incident import TicketRef
+from gateway.model.json import JsonValue
 from gateway.model.reasons import Reason
 
 
@@ -156,9 +157,14 @@ class Connector(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HelpdeskKind:
-    """A kind of helpdesk, as the registry knows it. ``settings`` is its configuration model."""
+    """A kind of helpdesk, as the registry knows it. ``settings`` is its configuration model.
+
+    ``check_fields`` tells what is wrong with a route's ``ticket.fields`` under given settings, as far as it can be said
+    before any event: (field, problem, way out).
+    """
 
     name: str
     settings: type[BaseModel]
     capabilities: Capabilities
     connect: Callable[[str, BaseModel], Connector]
+    check_fields: Callable[[Mapping[str, JsonValue], BaseModel], Sequence[tuple[str, str, str]]] | None = None

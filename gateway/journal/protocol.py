@@ -39,6 +39,10 @@ class JournalOwned(JournalError):
     """Another process owns this journal. The message names its process id where it is known."""
 
 
+class AttachmentGone(JournalError):
+    """The content of an attachment is gone or is not what was stored. The message names the file."""
+
+
 class JournalTooNew(JournalError):
     """The schema was written by a newer version of the program."""
 
@@ -440,7 +444,7 @@ class Journal(Protocol):
         ...
 
     async def attachment(self, ref: AttachmentRef) -> bytes:
-        """The content of an attachment; raises `JournalError` if it is gone or its digest is not the stored one."""
+        """The content of an attachment; raises `AttachmentGone` if it is gone or its digest is not the stored one."""
         ...
 
     async def requeue(self, ids: Sequence[str], *, now: float) -> list[str]:

@@ -104,7 +104,9 @@ class Action:
     ``fence`` is the value that `begin_attempt` must carry; ``tries`` counts attempts begun so far; ``resolve`` is true
     when an earlier attempt's outcome is unknown, so that the look-up comes first; ``ticket`` is the incident's ticket.
     ``blame`` is why it is waiting, if it was tried before. ``waited`` is the age in seconds that counts towards
-    ``limits.max_age`` (it stands still while the helpdesk is paused).
+    ``limits.max_age`` (it stands still while the helpdesk is paused). ``paused_before`` are the seconds of pauses of the
+    helpdesk that lie before the action's life: its age is ``now - queued_at - (paused so far - paused_before)``; a requeue
+    sets it so that the age starts anew.
     """
 
     id: str
@@ -126,6 +128,7 @@ class Action:
     receipt: str = ""
     resolve: bool = False
     request: bytes = b""
+    paused_before: float = 0.0
 
 
 class OutcomeKind(StrEnum):

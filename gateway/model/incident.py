@@ -83,7 +83,10 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """A recovery that found no incident: (key, time, episode), kept for a day."""
+    """A recovery that found no incident, or ended an episode that has an id: (key, time, episode), kept for a day.
+
+    ``source`` is empty where it is not known; then the key alone says whose it is.
+    """
 
     key: str
     origin_key: str
@@ -91,3 +94,4 @@ class Tombstone:
     at: float
     clock: bool
     expires_at: float
+    source: str = ""

@@ -14,6 +14,7 @@ class Reason(StrEnum):
     REPEATED = "repeated"
     REPEAT_APPENDED = "repeat_appended"
     NOTED = "noted"
+    NOTE_IGNORED = "note_ignored"
     RECOVERED = "recovered"
     MEMBER_RECOVERED = "member_recovered"
     RECOVERY_IGNORED = "recovery_ignored"
@@ -75,6 +76,7 @@ _SENTENCES: dict[Reason, str] = {
     Reason.REPEATED: "The incident was open already; the event was counted and nothing was written to the ticket.",
     Reason.REPEAT_APPENDED: "The incident was open already and `repeat.append_every` was due, so the ticket got a follow-up.",
     Reason.NOTED: "An acknowledgement, comment, downtime or the like was added to the incident's ticket.",
+    Reason.NOTE_IGNORED: "A note belongs to an open incident whose route says `notes: ignore`; nothing was written to the ticket.",
     Reason.RECOVERED: "Every member of the incident has recovered; the recovery policy of its route was applied.",
     Reason.MEMBER_RECOVERED: "One member of the incident recovered while others still have the problem.",
     Reason.RECOVERY_IGNORED: "The incident recovered; its route says `recover: {action: none}`, so the ticket was left alone.",

@@ -48,6 +48,21 @@ class NewReceipt:
     peer: str = ""
     duplicate_key: DuplicateKey | None = None
 
+    def as_receipt(self, sequence: int = 0) -> "Receipt":
+        """The receipt as it is worked on for the first time, without reading it back from the journal."""
+        return Receipt(
+            id=self.id,
+            sequence=sequence,
+            source=self.source,
+            received_at=self.received_at,
+            body=self.body,
+            content_type=self.content_type,
+            headers=self.headers,
+            envelope=self.envelope,
+            peer=self.peer,
+            tries=1,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:

@@ -1,1 +1,1 @@
-"""Matchers and decide(): which routes take an event, and why."""
+"""Routing: which rule takes an event, and why. Pure functions of the event and the compiled rules."""

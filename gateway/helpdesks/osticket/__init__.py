@@ -1,1 +1,1 @@
-"""osTicket."""
+"""osTicket: connector, settings, sandbox and what is known of it."""

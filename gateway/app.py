@@ -1,0 +1,382 @@
+"""Builds a gateway from a configuration: start, stop, reload. Embeddable: tests start one in their own loop."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from pathlib import Path
+
+import structlog
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway.config.config import Config
+from gateway.config.loader import load_file
+from gateway.config.models import HttpServer
+from gateway.config.problems import ConfigErrors, Level
+from gateway.delivery.worker import Delivery, Step
+from gateway.helpdesks.http import HelpdeskHttp
+from gateway.journal.locate import journal_path
+from gateway.journal.protocol import Journal, JournalError, Processed
+from gateway.journal.sqlite import open_sqlite
+from gateway.model.action import UNFINISHED, ActionKind
+from gateway.model.ids import new_id
+from gateway.model.json import JsonValue
+from gateway.model.receipt import Receipt
+from gateway.observability.health import Health, journal_check
+from gateway.observability.logs import configure_logging, log_transition
+from gateway.observability.metrics import Metrics
+from gateway.operations import Operations
+from gateway.pipeline import Pipeline
+from gateway.receive.admission import Admission, free_bytes
+from gateway.receive.control import control_app, control_path
+from gateway.receive.http import build_app
+from gateway.receive.serve import CannotListen, HttpServers
+from gateway.ruleset import Ruleset, build_ruleset
+
+GRACE = 25.0
+"""Seconds that a stop waits for calls in flight."""
+PRUNE_EVERY = 600.0
+"""Seconds between looks for receipts that are old enough to be deleted."""
+PRUNE_AT_ONCE = 500
+"""Receipts deleted in one transaction."""
+
+
+class Gateway:
+    """One running gateway.
+
+    `start` brings everything up or raises; afterwards `failure` is a future that ends with the error that must end the
+    process (a broken journal, a bug in a loop), if there ever is one.
+    """
+
+    def __init__(self, config: Config, *, mounts: Mapping[str, ASGIApp] | None = None) -> None:
+        """``mounts`` are further applications by path prefix, such as the sandbox under ``/sandbox``."""
+        self.config = config
+        self.rules: Ruleset = build_ruleset(config)
+        self.metrics = Metrics(config.sources, config.helpdesks)
+        self._mounts = dict(mounts or {})
+        self._observer = _Observer(self)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._deliveries: dict[str, tuple[Delivery, HelpdeskHttp, asyncio.Task[None]]] = {}
+        self._door = _Door()
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where it listens, as URLs."""
+        return self._servers.addresses
+
+    async def start(self) -> None:
+        """Open the journal, take up what is unfinished, and open the doors.
+
+        Raises:
+            JournalError: the journal cannot be opened.
+            CannotListen: an address or a certificate cannot be used.
+        """
+        self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        path = journal_path(self.config)
+        settings = self.config.server.journal
+        self.journal: Journal = await open_sqlite(path, min_free=settings.min_free, run=new_id())
+        self.reader = self.journal.reader()
+        self.pipeline = Pipeline(self.journal, self.rules, self._observer, wake_delivery=self._wake)
+        self._admission = Admission(
+            min_free=settings.min_free,
+            max_waiting=settings.max_waiting,
+            max_in_flight=self.config.server.http.max_in_flight,
+            free=free_bytes(path.parent),
+        )
+        self._health = Health({"journal": journal_check(self.journal, time.time)})
+        self._build_door()
+        self._servers = HttpServers(self._door, self.config.server.http)
+        operations = Operations(self.journal, lambda: self.rules, self.pipeline.accept, self._wake_all)
+        self._control = HttpServers(
+            control_app(operations, self),
+            HttpServer(listen=f"unix:{control_path(path)}"),
+        )
+        try:
+            await self._servers.start()
+            await self._control.start()
+        except (CannotListen, ValueError):
+            await self._servers.stop(0.0)
+            await self.journal.close()
+            raise
+        for name in self.config.helpdesks:
+            self._deliver_to(name)
+        self._run(self.pipeline.run(), "pipeline")
+        self._run(self._admission.watch(self.reader), "admission")
+        self._run(self._maintain(), "maintenance")
+
+    async def stop(self, grace: float = GRACE) -> None:
+        """Take nothing more, finish what is in flight for at most ``grace`` seconds, leave the rest for the next start."""
+        self._admission.stopping = True
+        self.pipeline.close()
+        await self._servers.stop(min(grace, 10.0))
+        await self._control.stop(1.0)
+        await self.pipeline.stop()
+        await asyncio.gather(*(delivery.stop(grace) for delivery, _, _ in self._deliveries.values()))
+        tasks = [*self._tasks, *(task for _, _, task in self._deliveries.values())]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for _, http, _ in self._deliveries.values():
+            await http.aclose()
+        await self.journal.close()
+
+    async def reload(self, config: Config) -> list[str]:
+        """Put another configuration in force; gives back why it cannot be, or nothing.
+
+        Doors that listen elsewhere, another journal or another sandbox need a restart. A helpdesk with unfinished work
+        must not go away.
+        """
+        counts = await self.reader.counts()
+        refused = [
+            f"helpdesk {name} has {number} unfinished actions; it cannot be taken out now"
+            for name, number in counts.actions_waiting.items()
+            if number and name in self.config.helpdesks and name not in config.helpdesks
+        ]
+        if config.server != self.config.server:
+            refused.append("a change of the server section needs a restart")
+        if refused:
+            return refused
+        rules = build_ruleset(config)
+        before, self.config, self.rules = self.config, config, rules
+        self.pipeline.rules = rules
+        for name in before.helpdesks:
+            if before.helpdesks[name] != config.helpdesks.get(name):
+                delivery, http, task = self._deliveries.pop(name)
+                await delivery.stop(GRACE)
+                task.cancel()
+                await http.aclose()
+        for name in config.helpdesks:
+            if name not in self._deliveries:
+                self._deliver_to(name)
+        self.metrics = Metrics(config.sources, config.helpdesks)
+        self._build_door()
+        configure_logging(config.server.log.format, config.server.log.level, config.secrets)
+        self._servers.reload_certificate()
+        return []
+
+    # ------------------------------------------------------------------------------------------- what the socket tells
+
+    def status(self) -> dict[str, JsonValue]:
+        """Figures and states of now, for the control socket."""
+        helpdesks: dict[str, JsonValue] = {
+            name: {"breaker": delivery.breaker.value, "paused": delivery.paused}
+            for name, (delivery, _, _) in self._deliveries.items()
+        }
+        addresses: list[JsonValue] = list(self.addresses)
+        return {"addresses": addresses, "digest": self.config.digest, "helpdesks": helpdesks}
+
+    def now(self) -> float:
+        """The instant."""
+        return time.time()
+
+    # ---------------------------------------------------------------------------------------------------------- inside
+
+    def _build_door(self) -> None:
+        self._door.app = build_app(
+            sources=self.config.sources,
+            kinds=self.rules.kinds,
+            server=self.config.server,
+            intake=self.pipeline,
+            reader=self.reader,
+            admission=self._admission,
+            metrics=self.metrics,
+            health=self._health,
+            mounts=self._mounts,
+            on_broken=self._fail,
+        )
+
+    def _deliver_to(self, name: str) -> None:
+        settings = self.config.helpdesks[name]
+        http = HelpdeskHttp(settings)
+        delivery = Delivery(self.rules.connectors[name], settings, self.journal, http, self._observer)
+        task = self._run(delivery.run(), f"delivery to {name}", keep=False)
+        self._deliveries[name] = (delivery, http, task)
+
+    def _run(self, work: Coroutine[None, None, None], what: str, *, keep: bool = True) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work, name=what)
+        task.add_done_callback(self._ended)
+        if keep:
+            self._tasks.append(task)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            structlog.get_logger().error(f"{task.get_name()} failed", exc_info=error)
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        if not self.failure.done():
+            self.failure.set_exception(error)
+
+    def _wake(self, helpdesks: Iterable[str]) -> None:
+        for name in helpdesks:
+            if name in self._deliveries:
+                self._deliveries[name][0].wake()
+
+    def _wake_all(self) -> None:
+        self.pipeline.wake()
+        self._wake(self._deliveries)
+
+    async def _maintain(self) -> None:
+        """Delete what is old enough, a little at a time."""
+        settings = self.config.server.journal
+        while True:
+            deleted = PRUNE_AT_ONCE
+            while deleted >= PRUNE_AT_ONCE:
+                try:
+                    deleted = await self.journal.prune(
+                        now=time.time(), keep=settings.keep, keep_links=settings.keep_links, limit=PRUNE_AT_ONCE
+                    )
+                except JournalError as error:
+                    structlog.get_logger().warning("old receipts were not deleted", detail=str(error))
+                    deleted = 0
+                await asyncio.sleep(0.2)
+            await asyncio.sleep(PRUNE_EVERY)
+
+
+class _Door:
+    """The application in force; a reload puts another one in its place while requests of the old one go on."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+
+class _Observer:
+    """Tells log, metrics and those who wait for tickets what happens."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def processed(self, receipt: Receipt, processed: Processed) -> None:
+        metrics = self._gateway.metrics
+        for record in processed.events:
+            metrics.event(receipt.source, record.event.kind.value)
+            metrics.decision(record.reason.value)
+            log_transition(
+                "event",
+                reason=record.reason,
+                receipt=receipt.id,
+                event=record.index,
+                source=receipt.source,
+                incident=record.incident,
+                kind=record.event.kind.value,
+                route=record.route,
+                title=record.event.title[:200],
+            )
+        if processed.dead is not None:
+            structlog.get_logger().error(
+                "dead letter",
+                reason=processed.dead.value,
+                receipt=receipt.id,
+                source=receipt.source,
+                detail=processed.detail,
+            )
+
+    def failed(self, receipt: Receipt, stage: str, error: BaseException) -> None:
+        structlog.get_logger().error(
+            "processing failed",
+            stage=stage,
+            receipt=receipt.id,
+            source=receipt.source,
+            tries=receipt.tries,
+            exc_info=error,
+        )
+
+    def step(self, step: Step) -> None:
+        metrics, action = self._gateway.metrics, step.action
+        kind, outcome, reason = action.kind.value, step.outcome.kind.value, step.reason.value
+        metrics.attempt(step.helpdesk, kind, outcome, reason, step.seconds)
+        if step.status not in UNFINISHED:
+            metrics.action(step.helpdesk, kind, step.status.value, reason)
+        if action.kind is ActionKind.CREATE and step.outcome.ticket is not None:
+            metrics.ticket(step.helpdesk, max(0.0, time.time() - action.queued_at))
+        log_transition(
+            "action",
+            reason=step.reason,
+            detail=step.outcome.detail,
+            receipt=action.receipt,
+            incident=action.incident,
+            action=action.id,
+            helpdesk=step.helpdesk,
+            kind=kind,
+            status=step.status.value,
+            outcome=outcome,
+            ticket=step.outcome.ticket.number if step.outcome.ticket is not None else "",
+            seconds=round(step.seconds, 4),
+        )
+        if step.status.value == "dead":
+            structlog.get_logger().error(
+                "dead letter", reason=reason, action=action.id, helpdesk=step.helpdesk, detail=step.outcome.detail
+            )
+        self._gateway.pipeline.tickets.step(step)
+
+    def helpdesk(self, name: str, what: str, detail: str) -> None:
+        metrics = self._gateway.metrics
+        if what in {"paused", "resumed"}:
+            metrics.paused(name, paused=what == "paused")
+        else:
+            metrics.breaker(name, "open" if what == "breaker_open" else "half_open")
+        log = structlog.get_logger()
+        (log.error if what in {"paused", "breaker_open"} else log.info)(what, helpdesk=name, detail=detail)
+
+
+async def serve_until_stopped(
+    config: Config,
+    *,
+    mounts: Mapping[str, ASGIApp] | None = None,
+    then: Callable[[Gateway], Coroutine[None, None, None]] | None = None,
+) -> int:
+    """Run a gateway until SIGTERM or SIGINT; the exit code is 0 after a stop, 1 after a failure.
+
+    ``then`` is run once it is up.
+    """
+    configure_logging(config.server.log.format, config.server.log.level, config.secrets)
+    log = structlog.get_logger()
+    for problem in config.notes:
+        (log.info if problem.level is Level.INFO else log.warning)("configuration", detail=str(problem))
+    gateway = Gateway(config, mounts=mounts)
+    try:
+        await gateway.start()
+    except (JournalError, CannotListen, ValueError) as error:
+        log.error("cannot start", detail=str(error))
+        return 1
+    log.info("started", addresses=gateway.addresses, config=str(config.path), digest=config.digest[:12])
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    extra: set[asyncio.Task[None]] = set()
+    loop.add_signal_handler(signal.SIGHUP, lambda: extra.add(loop.create_task(_reload(gateway, config.path))))
+    if then is not None:
+        extra.add(loop.create_task(then(gateway)))
+    stop = loop.create_task(stopping.wait())
+    waiting: list[asyncio.Future[bool] | asyncio.Future[None]] = [stop, gateway.failure]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    failed = gateway.failure.done()
+    if not failed:
+        log.info("stopping")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)  # a second one ends the process at once
+    with contextlib.suppress(JournalError):
+        await gateway.stop(0.0 if failed else GRACE)
+    log.info("stopped")
+    return 1 if failed else 0
+
+
+async def _reload(gateway: Gateway, path: Path) -> None:
+    log = structlog.get_logger()
+    try:
+        config = load_file(path, env=os.environ)
+    except ConfigErrors as errors:
+        for problem in errors.problems:
+            log.error("configuration not read again; the old one stays in force", detail=str(problem))
+        return
+    refused = await gateway.reload(config)
+    for why in refused:
+        log.error("configuration not put in force; the old one stays", detail=why)
+    if not refused:
+        log.info("configuration read again", digest=config.digest[:12])

@@ -1,0 +1,140 @@
+"""How verbs reach the journal: through the running gateway's control socket, or by opening the file themselves."""
+
+import base64
+import getpass
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from gateway.cli.common import fail
+from gateway.config.config import Config
+from gateway.journal.locate import journal_path
+from gateway.journal.locate import reading as read_side
+from gateway.journal.protocol import Journal, JournalError, Reader
+from gateway.journal.sqlite import open_sqlite
+from gateway.model.ids import new_id
+from gateway.model.receipt import Accepted, NewReceipt
+from gateway.operations import Operations, Replayed
+from gateway.receive.control import control_path, is_socket
+from gateway.ruleset import build_ruleset
+
+
+@asynccontextmanager
+async def reading(config: Config) -> AsyncIterator[Reader]:
+    """The read side of the configured journal, whether a gateway runs or not."""
+    path = journal_path(config)
+    if not path.exists():
+        fail(f"there is no journal at {path}; has the gateway run with this configuration?")
+    async with read_side(path) as reader:
+        yield reader
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A running gateway, asked through its control socket."""
+
+    socket: Path
+
+    async def ask(self, method: str, path: str, body: object = None) -> object:
+        """One question; ends the program if the gateway cannot answer."""
+        transport = httpx.AsyncHTTPTransport(uds=str(self.socket))
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway", timeout=60.0) as client:
+            try:
+                answer = await client.request(method, path, json=body)
+                answer.raise_for_status()
+            except httpx.HTTPError as error:
+                fail(f"the running gateway did not answer on {self.socket}: {error}", 1)
+            value: object = answer.json()
+            return value
+
+
+async def running(config: Config) -> Remote | None:
+    """The running gateway of this configuration, or None."""
+    socket = control_path(journal_path(config))
+    if not is_socket(socket):
+        return None
+    transport = httpx.AsyncHTTPTransport(uds=str(socket))
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway", timeout=5.0) as client:
+        try:
+            await client.get("/status")
+        except httpx.HTTPError:
+            return None  # left behind by one that was killed
+    return Remote(socket)
+
+
+class Operating:
+    """Retry, drop, replay and accept, through a running gateway or on the journal itself."""
+
+    def __init__(self, remote: Remote | None, local: Operations | None) -> None:
+        """Exactly one of both is given."""
+        self._remote = remote
+        self._local = local
+
+    async def retry(self, ids: Sequence[str]) -> list[str]:
+        """See `Operations.retry`."""
+        if self._local is not None:
+            return await self._local.retry(ids, now=time.time())
+        return _ids(await self._ask("/dead/retry", {"ids": list(ids)}))
+
+    async def drop(self, ids: Sequence[str]) -> list[str]:
+        """See `Operations.drop`."""
+        if self._local is not None:
+            return await self._local.drop(ids, now=time.time(), who=getpass.getuser())
+        return _ids(await self._ask("/dead/drop", {"ids": list(ids), "who": getpass.getuser()}))
+
+    async def replay(self, ids: Sequence[str], *, anew: bool) -> list[Replayed]:
+        """See `Operations.replay`."""
+        if self._local is not None:
+            return await self._local.replay(ids, now=time.time(), anew=anew)
+        answer = await self._ask("/replay", {"ids": list(ids), "anew": anew})
+        assert isinstance(answer, list)
+        return [Replayed(**one) for one in answer]
+
+    async def accept(self, new: NewReceipt) -> Accepted:
+        """See `Operations.accept`."""
+        if self._local is not None:
+            return await self._local.accept(new)
+        answer = await self._ask(
+            "/accept",
+            {
+                "id": new_id(),
+                "source": new.source,
+                "body": base64.b64encode(new.body).decode(),
+                "content_type": new.content_type,
+                "headers": [list(pair) for pair in new.headers],
+                "envelope": dict(new.envelope),
+            },
+        )
+        assert isinstance(answer, dict)
+        return Accepted(id=answer["id"], duplicate_of=answer["duplicate_of"])
+
+    async def _ask(self, path: str, body: object) -> object:
+        assert self._remote is not None
+        return await self._remote.ask("POST", path, body)
+
+
+@asynccontextmanager
+async def operating(config: Config) -> AsyncIterator[Operating]:
+    """What changes the journal goes through the gateway that owns it; without one, we own it for a moment."""
+    remote = await running(config)
+    if remote is not None:
+        yield Operating(remote, None)
+        return
+    rules = build_ruleset(config)
+    try:
+        journal: Journal = await open_sqlite(journal_path(config), run=f"cli-{new_id()}")
+    except JournalError as error:
+        fail(str(error), 1)
+    try:
+        yield Operating(None, Operations(journal, lambda: rules, journal.accept, lambda: None))
+    finally:
+        await journal.close()
+
+
+def _ids(answer: object) -> list[str]:
+    assert isinstance(answer, dict)
+    return [str(one) for one in answer["done"]]

@@ -1,0 +1,101 @@
+"""What the loader must know of the rest of the house, as parameters: the kinds, and who checks rules and templates."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gateway.config.models import Route, Unrouted
+from gateway.config.problems import Path
+from gateway.helpdesks.protocol import HelpdeskKind
+from gateway.sources.protocol import SourceKind
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFault:
+    """A fault in a rule; ``path`` begins at the root of the file."""
+
+    path: Path
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateFault:
+    """A fault in a template's text. ``line`` counts from 1, 0 if it is not known."""
+
+    line: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """All rules of a file with what they may refer to. ``read_lines`` gives the lines of an ``in_file`` list."""
+
+    routes: Sequence[Route]
+    unrouted: Unrouted
+    sources: Collection[str]
+    source_kinds: Collection[str]
+    read_lines: Callable[[str], Sequence[str]]
+
+
+def _no_faults(_: Rules) -> Sequence[RuleFault]:
+    return ()
+
+
+def _no_fault(_format: str, _name: str, _text: str) -> TemplateFault | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Registries:
+    """The kinds of sources and helpdesks, and the checks of rules and template texts.
+
+    * ``fields``: the fields of an event that a look-up may name; ``labels.NAME`` means any name after ``labels.``.
+    * ``check_rules(rules)``: everything that is wrong with the rules.
+    * ``check_template(format, name, text)``: the first thing that is wrong with a template, or None.
+    """
+
+    source_kinds: Mapping[str, SourceKind]
+    helpdesk_kinds: Mapping[str, HelpdeskKind]
+    fields: Mapping[str, str] = field(default_factory=dict)
+    check_rules: Callable[[Rules], Sequence[RuleFault]] = _no_faults
+    check_template: Callable[[Literal["text", "html"], str, str], TemplateFault | None] = _no_fault
+
+
+def default_registries() -> Registries:
+    """Those of this installation."""
+    # Imported here: sources, helpdesks and routing import the models of this package.
+    from gateway.helpdesks.registry import HELPDESK_KINDS  # noqa: PLC0415 - see above
+    from gateway.routing.fields import FIELD_NAMES  # noqa: PLC0415 - see above
+    from gateway.sources.registry import SOURCE_KINDS  # noqa: PLC0415 - see above
+
+    return Registries(SOURCE_KINDS, HELPDESK_KINDS, FIELD_NAMES, rule_faults, template_fault)
+
+
+def rule_faults(rules: Rules) -> Sequence[RuleFault]:
+    """What routing has to say about the rules."""
+    from gateway.routing.errors import RuleErrors  # noqa: PLC0415 - see `default_registries`
+    from gateway.routing.router import compile_routes  # noqa: PLC0415 - see `default_registries`
+
+    try:
+        compile_routes(
+            rules.routes,
+            rules.unrouted,
+            read_lines=lambda name: frozenset(rules.read_lines(name)),
+            sources=rules.sources,
+            source_kinds=rules.source_kinds,
+        )
+    except RuleErrors as errors:
+        return [RuleFault(each.path, each.message, each.hint) for each in errors.errors]
+    return ()
+
+
+def template_fault(output: Literal["text", "html"], name: str, text: str) -> TemplateFault | None:
+    """What the rendering sandbox has to say about a template."""
+    from gateway.rendering.environment import RenderFailed, compiled  # noqa: PLC0415 - see `default_registries`
+
+    try:
+        compiled(output, name, text)
+    except RenderFailed as failed:
+        return TemplateFault(failed.line, failed.message)
+    return None

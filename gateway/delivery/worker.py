@@ -1,0 +1,439 @@
+"""The delivery of one helpdesk: claim, intent, call, outcome, record.
+
+The order of steps is the promise: the intent is durable before the call, the outcome is recorded under the fence of the
+intent, and what is in between when the process dies is looked up before anything is sent again.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from gateway.config.models import HelpdeskSettings
+from gateway.config.values import RateLimit
+from gateway.delivery.breaker import Breaker, BreakerState
+from gateway.delivery.schedule import Next, after_call, after_look_up, too_old
+from gateway.faultpoints import Point, hit
+from gateway.helpdesks.protocol import Connector, Http, Order
+from gateway.journal.protocol import (
+    AttachmentGone,
+    FinishedAttempt,
+    HelpdeskState,
+    HistoryLine,
+    Journal,
+    JournalFull,
+)
+from gateway.model.action import Action, ActionStatus, Outcome, OutcomeKind
+from gateway.model.reasons import Reason
+
+LONGEST_INTENT = 4.0
+"""Seconds: an intent that waited longer for its turn is not called any more (the design allows 5)."""
+SHORT_CALL = 1.0
+"""Seconds: while calls take less on average, the next intents are written before their turn comes."""
+POLL = 1.0
+"""Seconds between looks at the queue when nothing wakes us: schedules, leases."""
+PAUSED_PROBE = 60.0
+"""Seconds between probes while a helpdesk refuses our credentials."""
+FAILURES = frozenset({OutcomeKind.NOT_SENT, OutcomeKind.HELPDESK_DOWN, OutcomeKind.UNKNOWN})
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One transition of one action, for the log, the metrics and those who wait for a ticket."""
+
+    helpdesk: str
+    action: Action
+    status: ActionStatus
+    reason: Reason
+    outcome: Outcome
+    seconds: float
+
+
+class Watcher(Protocol):
+    """Who wants to know of transitions. Must not block and must not raise."""
+
+    def step(self, step: Step) -> None:
+        """An attempt ended."""
+        ...
+
+    def helpdesk(self, name: str, what: str, detail: str) -> None:
+        """A helpdesk was paused or resumed, or its breaker opened or closed (``what``)."""
+        ...
+
+
+class Delivery:
+    """Delivers the actions of one helpdesk until it is stopped."""
+
+    def __init__(
+        self,
+        connector: Connector,
+        settings: HelpdeskSettings,
+        journal: Journal,
+        http: Http,
+        watcher: Watcher,
+        *,
+        clock: Callable[[], float] = time.time,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        """``clock`` gives the instant, ``draw`` the jitter: a number from [0, 1)."""
+        self._connector = connector
+        self._settings = settings
+        self._limits = settings.limits
+        self._journal = journal
+        self._http = http
+        self._watcher = watcher
+        self._clock = clock
+        self._draw = draw
+        self._breaker = Breaker(most=settings.limits.concurrency)
+        self._calls = asyncio.Semaphore(settings.limits.concurrency)
+        self._running: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._average = 0.0
+        self._due: list[float] = []
+        self._proven_absent: set[str] = set()
+        self._state = HelpdeskState(connector.name)
+        self._next_probe = 0.0
+        self._failure: BaseException | None = None
+        self._bucket = _Bucket(settings.limits.rate) if settings.limits.rate else None
+
+    @property
+    def paused(self) -> str:
+        """Why the queue stands still; empty if it does not."""
+        return self._state.paused_reason if self._state.paused_since is not None else ""
+
+    @property
+    def breaker(self) -> BreakerState:
+        """Where the breaker stands."""
+        return self._breaker.state
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Deliver until `stop`; raises what the journal raises when it is broken."""
+        self._state = await self._journal.helpdesk_state(self._connector.name)
+        while not self._stopping:
+            self._wake.clear()
+            busy = await self._round()
+            if self._failure is not None:
+                raise self._failure
+            if not busy and not self._stopping:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), self._idle_time())
+
+    async def stop(self, grace: float) -> None:
+        """Claim nothing more and finish what is in flight, for at most ``grace`` seconds.
+
+        What is cut off then has its intent on disk: the next start looks it up.
+        """
+        self._stopping = True
+        self._wake.set()
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=grace)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    # ------------------------------------------------------------------------------------------------------ one round
+
+    async def _round(self) -> bool:
+        """Start what may be started; True if there may be more at once."""
+        now = self._clock()
+        if self._state.paused_since is not None:
+            await self._probe_paused(now)
+            return False
+        if self._breaker.probe_due(now):
+            await self._probe_breaker()
+        allowed = self._breaker.calls_allowed()
+        ahead = allowed if 0.0 < self._average < SHORT_CALL and self._breaker.state is BreakerState.CLOSED else 0
+        room = allowed + ahead - len(self._running)
+        if room <= 0:
+            return False
+        actions = await self._journal.claim_actions(
+            self._connector.name,
+            limit=room,
+            now=now,
+            lease=self._limits.timeout + 30.0,
+        )
+        for action in actions:
+            task = asyncio.create_task(self._guarded(action))
+            self._running.add(task)
+            task.add_done_callback(self._ended)
+        return len(actions) == room and not self._running
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failure = error  # told by run(), which ends the process
+        self._wake.set()
+
+    def _idle_time(self) -> float:
+        now = self._clock()
+        self._due = [due for due in self._due if due > now - POLL]
+        soonest = min((due for due in self._due if due > now), default=now + POLL)
+        if self._breaker.state is BreakerState.OPEN:
+            soonest = min(soonest, max(self._breaker.probe_at, now + 0.05))
+        return min(POLL, max(0.01, soonest - now))
+
+    async def _guarded(self, action: Action) -> None:
+        try:
+            await self._deliver(action)
+        except JournalFull:
+            # Nothing was written and nothing called: the action goes back and waits for room like everything else.
+            await asyncio.sleep(POLL)
+            await self._journal.release_action(action.id, fence=action.fence)
+
+    # ----------------------------------------------------------------------------------------------------- one action
+
+    async def _deliver(self, action: Action) -> None:
+        paused = self._state.paused_total - action.paused_before
+        if too_old(action, self._limits, now=self._clock(), paused=paused):
+            await self._give_up(action, Reason.TOO_OLD, "it waited longer than limits.max_age")
+            return
+        if action.ticket is not None and action.ticket.fingerprint not in {"", self._connector.fingerprint}:
+            await self._give_up(action, Reason.HELPDESK_CHANGED, f"its ticket is in {action.ticket.fingerprint}")
+            return
+        try:
+            order = await self._order(action)
+            request = action.request
+            if not request or action.degraded:
+                request = self._connector.prepare(order)
+        except (ValueError, AttachmentGone) as error:
+            await self._give_up(action, Reason.REJECTED, str(error))
+            return
+        await self._attempt(action, order, request)
+
+    async def _order(self, action: Action) -> Order:
+        contents = [await self._journal.attachment(reference) for reference in action.draft.attachments]
+        return Order(
+            action=action.id,
+            kind=action.kind,
+            marker=action.marker,
+            draft=action.draft,
+            ticket=action.ticket,
+            queued_at=action.queued_at,
+            receipt=action.receipt,
+            attachments=contents,
+            left_out=action.degraded,
+        )
+
+    async def _attempt(self, action: Action, order: Order, request: bytes) -> None:
+        looks_up = action.resolve and action.id not in self._proven_absent
+        ahead = 0.0 < self._average < SHORT_CALL
+        if ahead:
+            begun = await self._begin(action, request)
+            await self._turn()
+        else:
+            await self._turn()
+            try:
+                begun = await self._begin(action, request)
+            except BaseException:
+                self._calls.release()
+                raise
+        if begun is None:
+            self._calls.release()
+            return
+        deadline, started = begun
+        if self._clock() - started > LONGEST_INTENT:
+            self._calls.release()
+            waited = Outcome(OutcomeKind.NOT_SENT, Reason.NOT_SENT, "its turn came too late; not called")
+            status = ActionStatus.UNKNOWN if action.resolve else ActionStatus.QUEUED
+            await self._record(action, waited, Next(status, Reason.NOT_SENT, self._clock()), 0.0, burnt=False)
+            return
+        hit(Point.CALL_BEFORE)
+        outcome, seconds = await self._call(order, request, looks_up=looks_up, deadline=deadline)
+        hit(Point.CALL_AFTER)
+        await self._conclude(action, outcome, seconds, looks_up=looks_up, resolve_at=deadline + self._limits.settle)
+
+    async def _turn(self) -> None:
+        await self._calls.acquire()
+        if self._bucket is not None:
+            await self._bucket.take()
+
+    async def _begin(self, action: Action, request: bytes) -> tuple[float, float] | None:
+        now = self._clock()
+        deadline = now + LONGEST_INTENT + self._limits.timeout
+        begun = await self._journal.begin_attempt(
+            action.id,
+            fence=action.fence,
+            request=request,
+            started_at=now,
+            deadline=deadline,
+            resolve_at=deadline + self._limits.settle,
+        )
+        return (deadline, now) if begun else None
+
+    async def _call(self, order: Order, request: bytes, *, looks_up: bool, deadline: float) -> tuple[Outcome, float]:
+        how = self._connector.resolve if looks_up else self._connector.call
+        timeout = min(self._limits.timeout, deadline - self._clock())
+        began = time.perf_counter()
+        try:
+            outcome = await how(order, request, self._http, timeout=timeout)
+        finally:
+            self._calls.release()
+        seconds = time.perf_counter() - began
+        self._average = seconds if self._average == 0.0 else 0.8 * self._average + 0.2 * seconds
+        return outcome, seconds
+
+    async def _conclude(
+        self,
+        action: Action,
+        outcome: Outcome,
+        seconds: float,
+        *,
+        looks_up: bool,
+        resolve_at: float,
+    ) -> None:
+        now = self._clock()
+        certainty = self._connector.capabilities.certainty
+        if outcome.kind is OutcomeKind.AUTH_BROKEN:
+            outcome = await self._confirm(outcome)
+        # A call that ended before its deadline settles from its own end, not from the latest end it could have had.
+        settled = min(resolve_at, now + self._limits.settle)
+        if looks_up:
+            following = after_look_up(
+                action, outcome, self._limits, certainty=certainty, now=now, resolve_at=settled, draw=self._draw()
+            )
+        else:
+            following = after_call(
+                action,
+                outcome,
+                self._limits,
+                certainty=certainty,
+                on_unknown=self._settings.on_unknown,
+                now=now,
+                resolve_at=settled,
+                draw=self._draw(),
+            )
+        if following.call_again:
+            self._proven_absent.add(action.id)
+        else:
+            self._proven_absent.discard(action.id)
+        paused = outcome.kind is OutcomeKind.AUTH_BROKEN
+        if paused:
+            status = ActionStatus.UNKNOWN if action.resolve else ActionStatus.QUEUED
+            following = Next(status, Reason.AUTH_BROKEN, now)
+            await self._pause(outcome.detail)
+        await self._record(action, outcome, following, seconds, burnt=not paused)
+        if self._breaker.record(action.id, failed=outcome.kind in FAILURES, now=now):
+            self._watcher.helpdesk(self._connector.name, "breaker_open", outcome.detail)
+
+    async def _confirm(self, outcome: Outcome) -> Outcome:
+        """Refused credentials count for the whole helpdesk only if the harmless call is refused as well."""
+        probe = await self._connector.probe(self._http, timeout=self._limits.timeout)
+        if probe.kind is OutcomeKind.DELIVERED:
+            return replace(outcome, kind=OutcomeKind.REJECTED, reason=Reason.REJECTED)
+        if probe.kind is OutcomeKind.AUTH_BROKEN:
+            return outcome
+        return replace(outcome, kind=OutcomeKind.HELPDESK_DOWN, reason=Reason.HELPDESK_DOWN)
+
+    async def _record(
+        self, action: Action, outcome: Outcome, following: Next, seconds: float, *, burnt: bool = True
+    ) -> None:
+        now = self._clock()
+        if outcome.ticket is not None:
+            ticket = replace(outcome.ticket, helpdesk=self._connector.name, fingerprint=self._connector.fingerprint)
+            outcome = replace(outcome, ticket=ticket)
+        line = HistoryLine(
+            at=now,
+            what=following.status.value,
+            reason=following.reason,
+            detail=_told(outcome),
+            receipt=action.receipt,
+            incident=action.incident,
+            action=action.id,
+        )
+        finished = FinishedAttempt(
+            action=action.id,
+            fence=action.fence,
+            finished_at=now,
+            outcome=outcome,
+            status=following.status,
+            not_before=following.not_before,
+            burnt=burnt,
+            degraded=following.degraded,
+            history=(line,),
+        )
+        done = await self._until_there_is_room(finished)
+        if following.status in {ActionStatus.QUEUED, ActionStatus.UNKNOWN}:
+            self._due.append(following.not_before)
+        if done:
+            self._watcher.step(Step(self._connector.name, action, following.status, following.reason, outcome, seconds))
+
+    async def _until_there_is_room(self, finished: FinishedAttempt) -> bool:
+        """An outcome is known only here until it is on disk: with a full disk it waits, it is never thrown away."""
+        while True:
+            try:
+                return await self._journal.finish_attempt(finished)
+            except JournalFull:
+                await asyncio.sleep(POLL)
+
+    async def _give_up(self, action: Action, reason: Reason, detail: str) -> None:
+        """Set an action aside without calling: an attempt is written all the same, so that its end is fenced."""
+        if await self._begin(action, action.request) is not None:
+            outcome = Outcome(OutcomeKind.REJECTED, reason, detail)
+            await self._record(action, outcome, Next(ActionStatus.DEAD, reason), 0.0, burnt=False)
+
+    # ------------------------------------------------------------------------------------------- pauses and the breaker
+
+    async def _pause(self, detail: str) -> None:
+        if self._state.paused_since is not None:
+            return
+        now = self._clock()
+        self._state = replace(self._state, paused_since=now, paused_reason=detail or Reason.AUTH_BROKEN.value)
+        self._next_probe = now + min(PAUSED_PROBE, self._limits.retry_most)
+        await self._journal.save_helpdesk_state(self._state)
+        self._watcher.helpdesk(self._connector.name, "paused", detail)
+
+    async def _probe_paused(self, now: float) -> None:
+        if now < self._next_probe:
+            return
+        probe = await self._connector.probe(self._http, timeout=self._limits.timeout)
+        self._next_probe = self._clock() + min(PAUSED_PROBE, self._limits.retry_most)
+        if probe.kind is not OutcomeKind.DELIVERED:
+            return
+        since = self._state.paused_since or now
+        self._state = replace(
+            self._state,
+            paused_since=None,
+            paused_reason="",
+            paused_total=self._state.paused_total + max(0.0, self._clock() - since),
+        )
+        await self._journal.save_helpdesk_state(self._state)
+        self._watcher.helpdesk(self._connector.name, "resumed", "")
+        self._wake.set()
+
+    async def _probe_breaker(self) -> None:
+        probe = await self._connector.probe(self._http, timeout=self._limits.timeout)
+        worked = probe.kind is OutcomeKind.DELIVERED
+        self._breaker.probed(worked=worked, now=self._clock())
+        if worked:
+            self._watcher.helpdesk(self._connector.name, "breaker_ramping", "")
+
+
+class _Bucket:
+    """At most so many calls per time, spread evenly."""
+
+    def __init__(self, limit: RateLimit) -> None:
+        self._gap = limit.per / limit.count
+        self._next = 0.0
+        self._lock = asyncio.Lock()
+
+    async def take(self) -> None:
+        async with self._lock:
+            now = time.monotonic()
+            self._next = max(self._next, now) + self._gap
+            pause = self._next - self._gap - now
+        if pause > 0:
+            await asyncio.sleep(pause)
+
+
+def _told(outcome: Outcome) -> str:
+    ticket = f"ticket {outcome.ticket.number}" if outcome.ticket is not None else ""
+    flags = ", ".join(flag.value for flag in outcome.flags)
+    return "; ".join(part for part in (ticket, flags, outcome.detail) if part)

@@ -1,0 +1,154 @@
+"""The settings of an osTicket in ``routes.yaml``."""
+
+import ipaddress
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from gateway.config.models import HelpdeskSettings, Section
+from gateway.config.values import SecretText, Size
+
+_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@([A-Za-z0-9.-]+)")
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
+
+
+def mail_address(value: object) -> str:
+    """A plain mail address as osTicket takes it, trimmed.
+
+    osTicket refuses `localhost`, display names, lists and non-ASCII, and stores blanks around an address as part of
+    it, which makes another user.
+
+    Raises:
+        ValueError: with what is wrong.
+    """
+    text = value.strip() if isinstance(value, str) else ""
+    match = _ADDRESS.fullmatch(text)
+    if match is None or len(text) > 254 or not _is_host(match[2]):
+        raise ValueError(f"{value!r} is no plain mail address; write one like monitoring@example.org")
+    if match[2].lower() == "localhost":
+        raise ValueError(f"{value!r}: osTicket refuses addresses at localhost; use another domain")
+    return text
+
+
+def _is_host(text: str) -> bool:
+    return all(_LABEL.fullmatch(label) for label in text.split("."))
+
+
+def _api_url(value: str) -> str:
+    if _URL.fullmatch(value) is None:
+        raise ValueError(f"{value!r} is no http(s) address without query; write https://HOST/api")
+    if value.rstrip("/").endswith((".json", ".email", ".xml")):
+        raise ValueError("leave out the last part; write https://HOST/api and not .../api/tickets.json")
+    return value
+
+
+def _domain(value: str) -> str:
+    if value and not _is_host(value):
+        raise ValueError(f"{value!r} is no domain; write one like gateway.example.org")
+    return value.lower()
+
+
+def _display_name(value: str) -> str:
+    name = value.strip()
+    if not name or len(name) > 128 or not name.isprintable():
+        raise ValueError("a name is 1 to 128 printable characters")
+    return name
+
+
+MailAddress = Annotated[str, BeforeValidator(mail_address)]
+
+
+class OsTicketAuth(Section):
+    """How osTicket knows us."""
+
+    api_key: SecretText = Field(
+        description="API key with the right to create tickets. osTicket binds it to the one IP address it sees us from.",
+    )
+
+
+class Requester(Section):
+    """Whom the tickets belong to, where the route's fields say nothing else."""
+
+    name: Annotated[str, AfterValidator(_display_name)] = Field(
+        default="Monitoring",
+        description="Name of the user that osTicket makes for a new address; a known address keeps its name.",
+    )
+    email: MailAddress = Field(
+        description="Mail address of the user. Not one of the help desk's own mailboxes: those cannot answer a ticket.",
+    )
+
+
+class OsTicketSettings(HelpdeskSettings):
+    """An osTicket, used over its API for tickets; its ways were observed on version 1.18."""
+
+    kind: Literal["osticket"] = Field(description="`osticket`.")
+    url: Annotated[str, AfterValidator(_api_url)] = Field(
+        description="Address of the API: `https://support.example.org/api`, or `.../api/http.php` where the web server "
+        "rewrites no addresses.",
+    )
+    auth: OsTicketAuth = Field(description="How osTicket knows us.")
+    requester: Requester = Field(description="Whom the tickets belong to.")
+    domain: Annotated[str, AfterValidator(_domain)] = Field(
+        default="",
+        description="Right side of our Message-IDs. Default: the domain of `requester.email`. Do not change it while "
+        "tickets are being made: it is how a ticket is found again.",
+    )
+    to: Annotated[str, BeforeValidator(lambda value: mail_address(value) if value else "")] = Field(
+        default="",
+        description="Mailbox of the help desk that mails are addressed to; it decides department, priority and topic of "
+        "a ticket made by mail. Default: the requester's own address, with which osTicket uses its default mailbox.",
+    )
+    mode: Literal["api", "mail"] = Field(
+        default="api",
+        description="`api` creates tickets by JSON, with topic, priority and fields, and settles doubtful cases by mail; "
+        "`mail` creates by mail too (no fields, attachments of any size).",
+    )
+    alert: bool = Field(default=True, description="Alert the agents of a new ticket; a route's field `alert` wins.")
+    autorespond: bool = Field(
+        default=False,
+        description="Confirm a new ticket to the requester; a route's field `autorespond` wins.",
+    )
+    priorities: dict[str, int] = Field(
+        default={"low": 1, "normal": 2, "high": 3, "emergency": 4},
+        description="The priorities of this osTicket by name, with their ids. osTicket silently takes its default for "
+        "an id that it does not know, so others are refused here.",
+    )
+    max_attachment: Size = Field(
+        default=2**20,
+        gt=0,
+        description="Largest file of a JSON request, as set for the message field of osTicket's ticket form. osTicket "
+        "drops larger ones without telling; they follow by mail.",
+    )
+    max_mail: Size = Field(
+        default=16 * 2**20,
+        gt=0,
+        description="Files of one request together. More are spread over several follow-ups; a single larger file is "
+        "named in the ticket and not sent. PHP needs some eight times this as its memory limit.",
+    )
+
+    @model_validator(mode="after")
+    def _settles_long_enough(self) -> Self:
+        if self.limits.settle < 60 and not self.sandbox:
+            raise ValueError("limits.settle: at least 60s, since osTicket may go on working for that long")
+        return self
+
+    @property
+    def base(self) -> str:
+        """The API's address without a slash at its end."""
+        return self.url.rstrip("/")
+
+    @property
+    def message_domain(self) -> str:
+        """The right side of our Message-IDs, in lower case: osTicket compares them with case."""
+        return self.domain or self.requester.email.rpartition("@")[2].lower()
+
+
+def ip_address(value: str) -> str:
+    """The canonical text of an IP address; osTicket itself would store anything.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return str(ipaddress.ip_address(value.strip()))

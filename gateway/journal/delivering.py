@@ -1,0 +1,367 @@
+"""What delivery and operators do to actions: claims, intents, outcomes, requeue, drop, and recovery at open."""
+
+import sqlite3
+from collections.abc import Collection, Sequence
+
+from gateway.journal.bodies import Stored
+from gateway.journal.processing import paused_until, place
+from gateway.journal.protocol import FinishedAttempt, HistoryLine
+from gateway.journal.rows import (
+    clean,
+    draft_from_json,
+    dumps,
+    listed,
+    texts,
+    ticket_from_json,
+    ticket_to_json,
+    write_history,
+)
+from gateway.model.action import Action, ActionKind, ActionStatus, OutcomeKind
+from gateway.model.reasons import Reason
+
+# ------------------------------------------------------------------------------------------------------------ claims
+
+_BUSY = """
+SELECT DISTINCT requester FROM action
+WHERE helpdesk = ? AND kind = 'create' AND requester != '' AND status IN ('in_flight', 'unknown')
+"""
+_SEEN = """
+SELECT requester FROM requester WHERE helpdesk = ? AND requester IN (SELECT value FROM json_each(?))
+"""
+_DUE = """
+SELECT id, kind, status, requester, incident FROM action
+WHERE helpdesk = :helpdesk AND status IN ('queued', 'unknown') AND not_before <= :now
+    AND NOT (kind = 'create' AND status = 'queued' AND requester IN (SELECT value FROM json_each(:busy)))
+    AND id NOT IN (SELECT value FROM json_each(:taken))
+ORDER BY not_before, number LIMIT :limit
+"""
+CLAIMED = """
+SELECT action.*, incident.ticket AS ticket, request.content AS content, request.file AS file
+FROM action LEFT JOIN incident ON incident.id = action.incident LEFT JOIN request ON request.action = action.id
+WHERE action.id IN (SELECT value FROM json_each(?)) ORDER BY action.not_before, action.number
+"""
+
+
+def due(
+    connection: sqlite3.Connection,
+    helpdesk: str,
+    *,
+    limit: int,
+    now: float,
+    taken: Collection[str],
+    creating: Collection[str],
+) -> list[sqlite3.Row]:
+    """The actions that may be given out now, those that are due longest first.
+
+    ``taken`` are ids that are claimed already, ``creating`` the requesters for whom a create is claimed.
+    """
+    busy = {row[0] for row in connection.execute(_BUSY, (helpdesk,))} | {name for name in creating if name}
+    busy -= _seen(connection, helpdesk, busy)
+    chosen: list[str] = []
+    excluded = set(taken)
+    while len(chosen) < limit:
+        page = connection.execute(
+            _DUE,
+            {
+                "helpdesk": helpdesk,
+                "now": now,
+                "busy": dumps(list(busy)).decode(),
+                "taken": dumps(list(excluded)).decode(),
+                "limit": limit - len(chosen),
+            },
+        ).fetchall()
+        if not page:
+            break
+        for row in page:
+            careful = row["kind"] == "create" and row["requester"] != ""
+            if careful and row["status"] == "queued" and row["requester"] in busy:
+                continue
+            chosen.append(row["id"])
+            excluded.add(row["id"])
+            if careful and not _seen(connection, helpdesk, {row["requester"]}):
+                busy.add(row["requester"])
+    return connection.execute(CLAIMED, (dumps(chosen).decode(),)).fetchall() if chosen else []
+
+
+def _seen(connection: sqlite3.Connection, helpdesk: str, names: set[str]) -> set[str]:
+    return {row[0] for row in connection.execute(_SEEN, (helpdesk, dumps(list(names)).decode()))} if names else set()
+
+
+def action_from_row(row: sqlite3.Row, fence: int, request: bytes) -> Action:
+    """An action of a row of `CLAIMED`."""
+    return Action(
+        id=row["id"],
+        incident=row["incident"],
+        helpdesk=row["helpdesk"],
+        kind=ActionKind(row["kind"]),
+        marker=row["marker"],
+        route=row["route"],
+        sequence=row["sequence"],
+        draft=draft_from_json(row["draft"]),
+        requester=row["requester"],
+        status=ActionStatus(row["status"]),
+        fence=fence,
+        tries=row["tries"],
+        queued_at=row["queued_at"],
+        not_before=row["not_before"],
+        ticket=ticket_from_json(row["ticket"]),
+        degraded=listed(row["degraded"]),
+        receipt=row["receipt"],
+        resolve=bool(row["unresolved"]),
+        request=request,
+        paused_before=row["paused_before"],
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------- attempts
+
+_BEGIN = """
+UPDATE action SET status = 'in_flight', fence = :fence, tries = tries + 1, resolve_at = :resolve_at
+WHERE id = :id AND fence < :fence AND status IN ('queued', 'unknown')
+"""
+_INTENT = "INSERT INTO attempt (action, number, started_at, deadline) VALUES (?, ?, ?, ?)"
+_REQUEST = "INSERT OR REPLACE INTO request (action, content, file) VALUES (?, ?, ?)"
+
+
+def begin(
+    connection: sqlite3.Connection,
+    action_id: str,
+    fence: int,
+    stored: Stored,
+    *,
+    started_at: float,
+    deadline: float,
+    resolve_at: float,
+) -> bool:
+    """Write the intent, if the stored fence is still below this one. The attempt's number is its fence."""
+    values = {"id": action_id, "fence": fence, "resolve_at": resolve_at}
+    if connection.execute(_BEGIN, values).rowcount == 0:
+        return False
+    connection.execute(_INTENT, (action_id, fence, started_at, deadline))
+    before = connection.execute("SELECT content, file FROM request WHERE action = ?", (action_id,)).fetchone()
+    if before is None or (before["content"], before["file"]) != (stored.content, stored.file):
+        connection.execute(_REQUEST, (action_id, stored.content, stored.file))
+    return True
+
+
+_FINISH = """
+UPDATE action SET status = :status, fence = :fence, not_before = :not_before, reason = :reason, detail = :detail,
+    flags = :flags, degraded = :degraded, unresolved = :unresolved, tries = tries - :back, dead_at = :dead_at
+WHERE id = :id
+"""
+_OUTCOME = "UPDATE attempt SET finished_at = ?, outcome = ?, reason = ?, detail = ? WHERE action = ? AND number = ?"
+
+
+def finish(connection: sqlite3.Connection, finished: FinishedAttempt, *, claimed: bool) -> bool:
+    """Write the outcome of an attempt, or, for a claim that never began one (``claimed``), what became of the action."""
+    row = connection.execute("SELECT * FROM action WHERE id = ?", (finished.action,)).fetchone()
+    if row is None:
+        return False
+    begun = row["status"] == "in_flight" and row["fence"] == finished.fence
+    unbegun = claimed and row["status"] in {"queued", "unknown"} and row["fence"] < finished.fence
+    if not (begun or unbegun):
+        return False
+    outcome, status = finished.outcome, finished.status
+    open_question = outcome.kind is OutcomeKind.UNKNOWN or (outcome.reason is Reason.TOO_OLD and row["unresolved"])
+    connection.execute(
+        _FINISH,
+        {
+            "id": finished.action,
+            "status": status.value,
+            "fence": finished.fence,
+            "not_before": finished.not_before,
+            "reason": outcome.reason.value,
+            "detail": clean(outcome.detail),
+            "flags": texts(list(dict.fromkeys([*listed(row["flags"]), *(flag.value for flag in outcome.flags)]))),
+            "degraded": row["degraded"] if finished.degraded is None else texts(finished.degraded),
+            "unresolved": bool(open_question or status is ActionStatus.UNKNOWN),
+            "back": int(begun and not finished.burnt and row["tries"] > 0),
+            "dead_at": finished.finished_at if status is ActionStatus.DEAD else None,
+        },
+    )
+    connection.execute(
+        _OUTCOME,
+        (
+            finished.finished_at,
+            outcome.kind.value,
+            outcome.reason.value,
+            clean(outcome.detail),
+            finished.action,
+            finished.fence,
+        ),
+    )
+    if status is ActionStatus.DELIVERED:
+        _delivered(connection, row, finished)
+    _follow(connection, row, status)
+    write_history(connection, finished.history)
+    return True
+
+
+def _delivered(connection: sqlite3.Connection, row: sqlite3.Row, finished: FinishedAttempt) -> None:
+    if finished.outcome.ticket is not None:
+        ticket = ticket_to_json(finished.outcome.ticket)
+        connection.execute("UPDATE incident SET ticket = ? WHERE id = ?", (ticket, row["incident"]))
+    if row["kind"] == "create" and row["requester"]:
+        connection.execute(
+            "INSERT OR IGNORE INTO requester (helpdesk, requester) VALUES (?, ?)",
+            (row["helpdesk"], row["requester"]),
+        )
+
+
+_NEXT = """
+SELECT id, unresolved FROM action
+WHERE incident = ? AND helpdesk = ? AND status = 'waiting' ORDER BY sequence, number LIMIT 1
+"""
+_ACTIVE = """
+SELECT 1 FROM action WHERE incident = ? AND helpdesk = ? AND status IN ('queued', 'in_flight', 'unknown')
+"""
+
+
+def _follow(connection: sqlite3.Connection, row: sqlite3.Row, status: ActionStatus) -> None:
+    """What the new status of one action does to those behind it."""
+    place_of = (row["incident"], row["helpdesk"])
+    if status is ActionStatus.DEAD and row["kind"] == "create":
+        connection.execute(
+            "UPDATE action SET status = 'blocked' WHERE incident = ? AND helpdesk = ? AND status = 'waiting'",
+            place_of,
+        )
+        return
+    if connection.execute(_ACTIVE, place_of).fetchone() is not None:
+        return
+    following = connection.execute(_NEXT, place_of).fetchone()
+    if following is not None:
+        ready = "unknown" if following["unresolved"] else "queued"
+        connection.execute("UPDATE action SET status = ? WHERE id = ?", (ready, following["id"]))
+
+
+# ---------------------------------------------------------------------------------------------------------- recovery
+
+_INTERRUPTED_LINES = """
+INSERT INTO history (at, what, reason, detail, receipt, event, incident, action)
+SELECT attempt.started_at, 'interrupted', 'interrupted', '', action.receipt, NULL, action.incident, action.id
+FROM action JOIN attempt ON attempt.action = action.id AND attempt.number = action.fence
+WHERE action.status = 'in_flight'
+"""
+_INTERRUPTED_ATTEMPTS = """
+UPDATE attempt SET outcome = 'unknown', reason = 'interrupted'
+WHERE finished_at IS NULL AND outcome = ''
+    AND action IN (SELECT id FROM action WHERE status = 'in_flight')
+"""
+_INTERRUPTED_ACTIONS = """
+UPDATE action SET status = 'unknown', unresolved = 1, reason = 'interrupted', not_before = resolve_at
+WHERE status = 'in_flight'
+"""
+
+
+def recover(connection: sqlite3.Connection) -> int:
+    """Turn what an earlier process left in flight into what is looked up; gives back how many there were."""
+    connection.execute(_INTERRUPTED_LINES)
+    connection.execute(_INTERRUPTED_ATTEMPTS)
+    return connection.execute(_INTERRUPTED_ACTIONS).rowcount
+
+
+# --------------------------------------------------------------------------------------------------------- operators
+
+
+def requeue(connection: sqlite3.Connection, ids: Sequence[str], now: float) -> list[str]:
+    """Send dead actions and receipts on their way again."""
+    return [name for name in ids if _requeue_action(connection, name, now) or _requeue_receipt(connection, name, now)]
+
+
+_REQUEUE = """
+UPDATE action SET status = ?, not_before = ?, tries = 0, dead_at = NULL, reason = 'retried_by_operator',
+    paused_before = ? - (? - queued_at)
+WHERE id = ?
+"""
+
+
+def _requeue_action(connection: sqlite3.Connection, name: str, now: float) -> bool:
+    row = connection.execute("SELECT * FROM action WHERE id = ? AND status = 'dead'", (name,)).fetchone()
+    if row is None:
+        return False
+    status = place(connection, row["incident"], row["helpdesk"], name)
+    if row["unresolved"]:
+        status = ActionStatus.UNKNOWN if status is ActionStatus.QUEUED else status
+    else:  # proven to have written nothing: it may be prepared anew, with what was mended
+        connection.execute("UPDATE request SET content = x'', file = NULL WHERE action = ?", (name,))
+    paused = paused_until(connection, row["helpdesk"], now)
+    connection.execute(_REQUEUE, (status.value, now, paused, now, name))
+    if row["kind"] == "create":
+        connection.execute(
+            "UPDATE action SET status = 'waiting', paused_before = ? - (? - queued_at)"
+            " WHERE incident = ? AND helpdesk = ? AND status = 'blocked'",
+            (paused, now, row["incident"], row["helpdesk"]),
+        )
+    line = HistoryLine(now, "requeued", Reason.RETRIED_BY_OPERATOR, "", row["receipt"], None, row["incident"], name)
+    write_history(connection, [line])
+    return True
+
+
+def _requeue_receipt(connection: sqlite3.Connection, name: str, now: float) -> bool:
+    cursor = connection.execute(
+        "UPDATE receipt SET status = 'accepted', tries = 0, reason = NULL, detail = '' WHERE id = ? AND status = 'dead'",
+        (name,),
+    )
+    if cursor.rowcount == 0:
+        return False
+    connection.execute("DELETE FROM event WHERE receipt = ?", (name,))
+    connection.execute("DELETE FROM event_duplicate WHERE receipt = ?", (name,))
+    write_history(connection, [HistoryLine(now, "requeued", Reason.RETRIED_BY_OPERATOR, "", name)])
+    return True
+
+
+def drop(connection: sqlite3.Connection, ids: Sequence[str], now: float, who: str) -> list[str]:
+    """Drop dead actions and receipts for good."""
+    return [name for name in ids if _drop_action(connection, name, now, who) or _drop_receipt(connection, name, now, who)]
+
+
+def _drop_action(connection: sqlite3.Connection, name: str, now: float, who: str) -> bool:
+    row = connection.execute("SELECT * FROM action WHERE id = ? AND status = 'dead'", (name,)).fetchone()
+    if row is None:
+        return False
+    connection.execute(
+        "UPDATE action SET status = 'dropped', reason = 'dropped_by_operator', dead_at = NULL WHERE id = ?",
+        (name,),
+    )
+    lines = [HistoryLine(now, "dropped", Reason.DROPPED_BY_OPERATOR, who, row["receipt"], None, row["incident"], name)]
+    if row["kind"] == "create":
+        lines += _drop_followers(connection, row, now)
+    write_history(connection, lines)
+    return True
+
+
+def _drop_followers(connection: sqlite3.Connection, row: sqlite3.Row, now: float) -> list[HistoryLine]:
+    place_of = (row["incident"], row["helpdesk"])
+    followers = connection.execute(
+        "SELECT id, receipt FROM action WHERE incident = ? AND helpdesk = ? AND status = 'blocked' ORDER BY sequence",
+        place_of,
+    ).fetchall()
+    connection.execute(
+        "UPDATE action SET status = 'dropped', reason = 'create_dropped'"
+        " WHERE incident = ? AND helpdesk = ? AND status = 'blocked'",
+        place_of,
+    )
+    lines = [
+        HistoryLine(now, "dropped", Reason.CREATE_DROPPED, "", follower[1], None, row["incident"], follower[0])
+        for follower in followers
+    ]
+    cursor = connection.execute(
+        "UPDATE incident SET state = 'closed', closed_at = ?, version = version + 1 WHERE id = ? AND state != 'closed'",
+        (now, row["incident"]),
+    )
+    if cursor.rowcount:
+        connection.execute("UPDATE member SET open = 0 WHERE incident = ?", (row["incident"],))
+        connection.execute("DELETE FROM timer WHERE incident = ?", (row["incident"],))
+        lines.append(HistoryLine(now, "closed", Reason.CREATE_DROPPED, "", incident=row["incident"]))
+    return lines
+
+
+def _drop_receipt(connection: sqlite3.Connection, name: str, now: float, who: str) -> bool:
+    cursor = connection.execute(
+        "UPDATE receipt SET status = 'processed', reason = 'dropped_by_operator' WHERE id = ? AND status = 'dead'",
+        (name,),
+    )
+    if cursor.rowcount == 0:
+        return False
+    write_history(connection, [HistoryLine(now, "dropped", Reason.DROPPED_BY_OPERATOR, who, name)])
+    return True

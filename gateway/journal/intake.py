@@ -1,0 +1,193 @@
+"""Receipts coming in and being claimed: the SQL of `accept`, `claim_receipts` and their neighbours."""
+
+import asyncio
+import hashlib
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gateway.journal.bodies import Stored
+from gateway.journal.rows import clean, dumps, insert_many, texts
+from gateway.model.reasons import Reason
+from gateway.model.receipt import Accepted, NewReceipt
+
+_RECEIPT = (
+    "INSERT INTO receipt (sequence, id, source, received_at, status, tries, size, content_type, headers, envelope,"
+    " peer, warnings)"
+)
+_BODY = "INSERT INTO body (sequence, content, file)"
+_DUPLICATE = "INSERT OR REPLACE INTO duplicate (source, key, digest, receipt, expires_at)"
+_KNOWN_KEYS = """
+SELECT d.source, d.key, d.digest, d.receipt, d.expires_at
+FROM json_each(?) AS wanted CROSS JOIN duplicate AS d
+    ON d.source = json_extract(wanted.value, '$[0]') AND d.key = json_extract(wanted.value, '$[1]')
+"""
+_WARNED = texts([Reason.DUPLICATE_KEY_REUSED.explain()])
+
+
+@dataclass(slots=True)
+class Arrival:
+    """One receipt on its way into the journal, made ready on the loop so that the writer only binds values."""
+
+    new: NewReceipt
+    sequence: int
+    tries: int
+    stored: Stored
+    digest: bytes
+    headers: str
+    envelope: str
+
+
+def arrive(new: NewReceipt, sequence: int, *, claim: bool, stored: Stored) -> Arrival:
+    """Make a receipt ready to be written."""
+    return Arrival(
+        new,
+        sequence,
+        1 if claim else 0,
+        stored,
+        hashlib.sha256(new.body).digest() if new.duplicate_key else b"",
+        dumps(new.headers).decode() if new.headers else "[]",
+        dumps(dict(new.envelope)).decode() if new.envelope else "{}",
+    )
+
+
+class Intake:
+    """Receipts that are written all or none, with the future of whoever waits for them."""
+
+    __slots__ = ("_done", "answers", "arrivals", "error", "future")
+
+    def __init__(
+        self,
+        arrivals: list[Arrival],
+        future: "asyncio.Future[list[Accepted]]",
+        done: Callable[["Intake"], None],
+    ) -> None:
+        self.arrivals = arrivals
+        self.future = future
+        self.answers: list[Accepted] = []
+        self.error: Exception | None = None
+        self._done = done
+
+    @property
+    def octets(self) -> int:
+        """What the bodies weigh."""
+        return sum(len(arrival.new.body) for arrival in self.arrivals)
+
+    def answer(self) -> None:
+        """The transaction is durable."""
+        self._done(self)
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.answers)
+        else:
+            self.future.set_exception(self.error)
+
+    def fail(self, error: Exception) -> None:
+        """The transaction came to nothing."""
+        self.error = error
+        self.answers = []
+        self._done(self)
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+_Keys = dict[tuple[str, str], dict[bytes, tuple[str, float]]]
+
+
+def write_intake(connection: sqlite3.Connection, batch: Sequence[Intake]) -> None:
+    """Write all receipts of a batch; where that fails for one of them, each on its own so that the others stand."""
+    known = _known_keys(connection, batch)
+    connection.execute("SAVEPOINT intake")
+    try:
+        _write(connection, batch, known)
+    except sqlite3.IntegrityError:
+        connection.execute("ROLLBACK TO intake")
+        for intake in batch:
+            connection.execute("SAVEPOINT one")
+            try:
+                _write(connection, [intake], _known_keys(connection, [intake]))
+            except sqlite3.IntegrityError as error:
+                connection.execute("ROLLBACK TO one")
+                intake.error = ValueError(f"the receipt cannot be stored: {error}")
+            connection.execute("RELEASE one")
+    connection.execute("RELEASE intake")
+
+
+def _known_keys(connection: sqlite3.Connection, batch: Sequence[Intake]) -> _Keys:
+    wanted = [
+        (arrival.new.source, arrival.new.duplicate_key.value)
+        for intake in batch
+        for arrival in intake.arrivals
+        if arrival.new.duplicate_key
+    ]
+    known: _Keys = {}
+    if wanted:
+        for source, key, digest, receipt, expires_at in connection.execute(_KNOWN_KEYS, (dumps(wanted).decode(),)):
+            known.setdefault((source, key), {})[digest] = (receipt, expires_at)
+    return known
+
+
+def _write(connection: sqlite3.Connection, batch: Sequence[Intake], known: _Keys) -> None:
+    receipts: list[tuple[object, ...]] = []
+    bodies: list[tuple[object, ...]] = []
+    keys: list[tuple[object, ...]] = []
+    for intake in batch:
+        intake.answers = []
+        for arrival in intake.arrivals:
+            new = arrival.new
+            warnings = "[]"
+            warning: Reason | None = None
+            key = new.duplicate_key
+            if key is not None:
+                value = clean(key.value)
+                seen = known.setdefault((new.source, value), {})
+                alive = {digest: first for digest, first in seen.items() if first[1] > new.received_at}
+                if arrival.digest in alive:
+                    intake.answers.append(Accepted(new.id, duplicate_of=alive[arrival.digest][0]))
+                    continue
+                if alive and key.given:
+                    warning, warnings = Reason.DUPLICATE_KEY_REUSED, _WARNED
+                expires_at = new.received_at + key.horizon
+                seen[arrival.digest] = (new.id, expires_at)
+                keys.append((new.source, value, arrival.digest, new.id, expires_at))
+            receipts.append(
+                (
+                    arrival.sequence, new.id, new.source, new.received_at, "accepted", arrival.tries, len(new.body),
+                    clean(new.content_type), arrival.headers, arrival.envelope, clean(new.peer), warnings,
+                ),
+            )  # fmt: skip
+            bodies.append((arrival.sequence, arrival.stored.content, arrival.stored.file))
+            intake.answers.append(Accepted(new.id, warning=warning))
+    if receipts:
+        insert_many(connection, _RECEIPT, 12, receipts)
+        insert_many(connection, _BODY, 3, bodies)
+        insert_many(connection, _DUPLICATE, 5, keys)
+
+
+_UNCLAIMED = """
+SELECT sequence, id FROM receipt
+WHERE status = 'accepted' AND sequence > ? ORDER BY sequence LIMIT ?
+"""
+_TRY = "UPDATE receipt SET tries = tries + 1 WHERE sequence IN (SELECT value FROM json_each(?))"
+CLAIMED = """
+SELECT receipt.*, body.content AS content, body.file AS file FROM receipt JOIN body USING (sequence)
+WHERE sequence IN (SELECT value FROM json_each(?)) ORDER BY sequence
+"""
+
+
+def claim(connection: sqlite3.Connection, limit: int, taken: Callable[[str], bool]) -> list[sqlite3.Row]:
+    """Count a try for the first unclaimed receipts and give back their rows with ``content`` and ``file``."""
+    chosen: list[int] = []
+    after = -1
+    while len(chosen) < limit:
+        page = connection.execute(_UNCLAIMED, (after, 256)).fetchall()
+        if not page:
+            break
+        chosen += [row[0] for row in page if not taken(row[1])][: limit - len(chosen)]
+        after = page[-1][0]
+    if not chosen:
+        return []
+    wanted = dumps(chosen).decode()
+    connection.execute(_TRY, (wanted,))
+    return connection.execute(CLAIMED, (wanted,)).fetchall()

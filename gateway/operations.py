@@ -1,0 +1,112 @@
+"""What operators do to the journal's content: retry and drop dead letters, replay receipts.
+
+The same code serves the control socket of a running gateway and the command line when none runs.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from gateway.journal.protocol import HistoryLine, Journal
+from gateway.model.ids import new_id
+from gateway.model.reasons import Reason
+from gateway.model.receipt import Accepted, NewReceipt, Receipt, ReceiptStatus
+from gateway.processing import REPLAY_OF, route
+from gateway.ruleset import Ruleset
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay did: ``what`` is ``requeued``, ``unchanged``, ``differs``, ``accepted`` or ``unknown``."""
+
+    id: str
+    what: str
+    detail: str
+    new_id: str = ""
+
+
+class Operations:
+    """What operators do."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        rules: Callable[[], Ruleset],
+        accept: Callable[[NewReceipt], Awaitable[Accepted]],
+        wake: Callable[[], None],
+    ) -> None:
+        """``rules`` gives those in force; ``wake`` tells pipeline and delivery that there is something to do."""
+        self._journal = journal
+        self._rules = rules
+        self._accept = accept
+        self._wake = wake
+
+    async def retry(self, ids: Sequence[str], *, now: float) -> list[str]:
+        """Send dead letters on their way again; gives back the ids that were dead letters."""
+        done = await self._journal.requeue(ids, now=now)
+        self._wake()
+        return done
+
+    async def drop(self, ids: Sequence[str], *, now: float, who: str) -> list[str]:
+        """Drop dead letters for good; gives back the ids that were dead letters."""
+        done = await self._journal.drop(ids, now=now, who=who)
+        self._wake()
+        return done
+
+    async def accept(self, new: NewReceipt) -> Accepted:
+        """Take a message that an operator hands in, as its source's own."""
+        return await self._accept(new)
+
+    async def replay(self, ids: Sequence[str], *, now: float, anew: bool) -> list[Replayed]:
+        """Have receipts processed again; what was delivered is not sent again unless ``anew`` asks for it."""
+        return [await self._replay(name, now=now, anew=anew) for name in ids]
+
+    async def _replay(self, name: str, *, now: float, anew: bool) -> Replayed:
+        reader = self._journal.reader()
+        view = await reader.receipt(name)
+        receipt = await reader.body(view.id) if view is not None else None
+        if view is None or receipt is None:
+            return Replayed(name, "unknown", "no receipt has this id, or its body is not kept any more")
+        if anew:
+            return await self._anew(receipt, now)
+        if view.status is ReceiptStatus.DEAD:
+            await self._journal.requeue([view.id], now=now)
+            self._wake()
+            return Replayed(view.id, "requeued", "the dead letter is processed again")
+        if view.status is ReceiptStatus.ACCEPTED:
+            return Replayed(view.id, "unchanged", "it waits to be processed for the first time")
+        was = {event.index: event.route for event in view.events}
+        would = self._routes(receipt)
+        if was == would:
+            return Replayed(view.id, "unchanged", "the rules in force decide as they did; nothing is sent again")
+        changes = [
+            f"event {index}: was {was.get(index) or 'unrouted'}, would be {would.get(index) or 'unrouted'}"
+            for index in sorted(was.keys() | would.keys())
+            if was.get(index) != would.get(index)
+        ]
+        return Replayed(view.id, "differs", "; ".join(changes) + ". With --new it is processed as a new receipt.")
+
+    def _routes(self, receipt: Receipt) -> dict[int, str]:
+        rules = self._rules()
+        settings, kind = rules.source(receipt.source), rules.kind_of(receipt.source)
+        if settings is None or kind is None:
+            return {}
+        routed = route(receipt, kind.parse(receipt, settings), rules)
+        return {event.index: event.targets[0].rule.route.name if event.targets else "" for event in routed.events}
+
+    async def _anew(self, receipt: Receipt, now: float) -> Replayed:
+        fresh = NewReceipt(
+            id=new_id(),
+            source=receipt.source,
+            received_at=now,
+            body=receipt.body,
+            content_type=receipt.content_type,
+            headers=receipt.headers,
+            envelope={**receipt.envelope, REPLAY_OF: receipt.id},
+            peer=receipt.peer,
+        )
+        accepted = await self._accept(fresh)
+        line = HistoryLine(
+            at=now, what="replayed", reason=Reason.REPLAYED, detail=f"as {accepted.id}", receipt=receipt.id
+        )
+        await self._journal.write_history([line])
+        return Replayed(receipt.id, "accepted", "processed as a new receipt", accepted.id)

@@ -1,0 +1,309 @@
+"""The way of an event, in one file.
+
+::
+
+    receive ──> journal ──> parse ──> route ──> correlate ──> render ──> deliver ──> record
+                accept      _parse    └───────── process ──────────┘     Delivery
+
+`Pipeline.accept` is called by the doors; `Pipeline.run` takes what they accepted through parse to the journal's
+`commit_processed`, from where :mod:`gateway.delivery` takes the actions to the helpdesks.
+
+Parsing is parallel; correlation takes the receipts of one source in the order of receipt. A receipt that cannot be parsed in
+time steps aside and comes back; after `TRIES` tries it is processed as `raw`, and if that fails too it is a dead letter.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.isolation import Isolation, Stopped
+from gateway.journal.protocol import CommitResult, HistoryLine, Journal, JournalFull, Processed
+from gateway.model.reasons import Reason
+from gateway.model.receipt import Accepted, NewReceipt, Parsed, Receipt
+from gateway.processing import TRIES, Routed, facts_of, lookup, process, raw_event, route
+from gateway.receive.intake import IntakeClosed, Progress
+from gateway.ruleset import Ruleset
+from gateway.tickets import TicketWaiters
+
+HANDED = 256
+"""Receipts that are worked on straight from the door; beyond that they wait in the journal only."""
+BATCH = 64
+"""Receipts that are correlated and committed together."""
+SMALL = 256 * 1024
+"""Octets up to which a body is parsed in place; a larger one goes to a process that can be stopped."""
+PARSE_TIME = 15.0
+"""Seconds that parsing a large body may take."""
+LEASE = 300.0
+"""Seconds for which a claimed receipt is ours."""
+CONFLICTS = 20
+"""How often a receipt is correlated again after a version conflict before it goes back to the queue."""
+POLL = 1.0
+"""Seconds between looks at the journal when nothing wakes us."""
+
+
+class Observer(Protocol):
+    """Who wants to know what became of receipts. Must not block and must not raise."""
+
+    def processed(self, receipt: Receipt, processed: Processed) -> None:
+        """A receipt is processed, durably."""
+        ...
+
+    def failed(self, receipt: Receipt, stage: str, error: BaseException) -> None:
+        """A try failed; the receipt comes back or is set aside."""
+        ...
+
+
+@dataclass(slots=True)
+class _Job:
+    """A receipt in its source's lane; ``parsed`` is there when it may be correlated."""
+
+    receipt: Receipt
+    parsed: Parsed | None = None
+
+
+class Pipeline:
+    """Takes accepted receipts to actions in the journal."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        rules: Ruleset,
+        observer: Observer,
+        *,
+        wake_delivery: Callable[[Iterable[str]], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """``wake_delivery`` is told the names of helpdesks that have something to do."""
+        self.rules = rules
+        self.tickets = TicketWaiters(journal.reader())
+        self._journal = journal
+        self._observer = observer
+        self._wake_delivery = wake_delivery
+        self._clock = clock
+        self._isolation = Isolation()
+        self._lanes: dict[str, deque[_Job]] = {}
+        self._held = 0  # receipts in lanes, or claimed by an accept that is under way
+        self._behind = True  # there may be receipts in the journal that are in no lane
+        self._unclaimed = 0  # accepts under way that do not claim
+        self._waited = 0  # accepts so far that did not claim
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self._stopping = False
+
+    # ---------------------------------------------------------------------------------------------------------- receive
+
+    async def accept(self, new: NewReceipt) -> Accepted:
+        """Make a receipt durable and have it processed (see `gateway.receive.intake.Intake`).
+
+        While there is room the receipt goes on from memory, claimed by the same transaction that made it durable; else
+        it is read back from the journal when its turn comes. Order is kept: once one had to wait, all later ones do.
+        """
+        if self._closed:
+            raise IntakeClosed
+        claim = not self._behind and self._held < HANDED
+        if claim:
+            self._held += 1
+        else:
+            self._behind = True
+            self._unclaimed += 1
+            self._waited += 1
+        handed = False
+        try:
+            accepted = await self._journal.accept(new, claim=claim)
+            if claim and accepted.duplicate_of is None:
+                self._hand(new.as_receipt())
+                handed = True
+        except asyncio.CancelledError:
+            if claim:  # it may have become durable under our claim: whoever reads it back must be able to
+                self._background(self._give_back(new.id))
+            raise
+        finally:
+            if not claim:
+                self._unclaimed -= 1
+            elif not handed:
+                self._held -= 1
+        self._wake.set()
+        return accepted
+
+    async def wait_ticket(self, receipt_id: str, timeout: float) -> Progress:
+        """Wait until the receipt's ticket is known or nothing more will come, at most ``timeout`` seconds."""
+        return await self.tickets.wait(receipt_id, timeout)
+
+    def close(self) -> None:
+        """Take nothing more."""
+        self._closed = True
+
+    # --------------------------------------------------------------------------------------------------------------- run
+
+    async def run(self) -> None:
+        """Process until `stop`; raises what the journal raises when it is broken."""
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                await self._refill()
+                batch = self._ready()
+                if batch:
+                    await self._correlate(batch)
+                    continue
+            except JournalFull:
+                await asyncio.sleep(POLL)
+                continue
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), POLL)
+
+    def wake(self) -> None:
+        """There may be something in the journal that we did not put there (a requeued dead letter)."""
+        self._behind = True
+        self._wake.set()
+
+    async def stop(self) -> None:
+        """Finish the batch at hand; the rest stays in the journal for the next start."""
+        self.close()
+        self._stopping = True
+        self._wake.set()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*list(self._tasks), return_exceptions=True)
+        self._isolation.close()
+
+    async def _refill(self) -> None:
+        """Take waiting receipts from the journal into the lanes, in their order."""
+        if not self._behind or self._held >= HANDED // 2:
+            return
+        quiet, waited = self._unclaimed == 0, self._waited
+        claimed = await self._journal.claim_receipts(limit=HANDED - self._held, now=self._clock(), lease=LEASE)
+        for receipt in claimed:
+            self._held += 1
+            self._hand(receipt)
+        if not claimed and quiet and waited == self._waited:
+            self._behind = False
+
+    # ------------------------------------------------------------------------------------------------------------- parse
+
+    def _hand(self, receipt: Receipt) -> None:
+        job = _Job(receipt)
+        self._lanes.setdefault(receipt.source, deque()).append(job)
+        if len(receipt.body) > SMALL and receipt.tries <= TRIES:
+            self._background(self._parse_apart(job))
+
+    def _parse(self, receipt: Receipt) -> Parsed:
+        """The events of a receipt; one of kind `raw` where its source is gone or it failed too often."""
+        settings, kind = self.rules.source(receipt.source), self.rules.kind_of(receipt.source)
+        if settings is None or kind is None:
+            return raw_event(receipt, f"the source {receipt.source!r} is not configured any more")
+        if receipt.tries > TRIES:
+            return raw_event(receipt, f"processing failed {TRIES} times")
+        try:
+            return kind.parse(receipt, settings)
+        except Exception as error:  # noqa: BLE001 - a parser promises not to raise; its bug must not cost the event
+            self._observer.failed(receipt, "parse", error)
+            return raw_event(receipt, f"the parser failed: {type(error).__name__}: {error}")
+
+    async def _parse_apart(self, job: _Job) -> None:
+        settings, kind = self.rules.source(job.receipt.source), self.rules.kind_of(job.receipt.source)
+        try:
+            if settings is None or kind is None:
+                job.parsed = self._parse(job.receipt)
+            else:
+                job.parsed = await self._isolation.run(PARSE_TIME, kind.parse, job.receipt, settings)
+        except Stopped as error:
+            self._lanes[job.receipt.source].remove(job)
+            await self._step_aside(job.receipt, "parse", error)
+        except Exception as error:  # noqa: BLE001 - as in _parse
+            self._observer.failed(job.receipt, "parse", error)
+            job.parsed = raw_event(job.receipt, f"the parser failed: {type(error).__name__}: {error}")
+        self._wake.set()
+
+    def _background(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _give_back(self, receipt_id: str) -> None:
+        await self._journal.release_receipt(receipt_id, now=self._clock())
+        self.wake()
+
+    def _ready(self) -> list[_Job]:
+        """The next receipts that may be correlated: heads of lanes whose events are known."""
+        batch: list[_Job] = []
+        for name in list(self._lanes):
+            lane = self._lanes[name]
+            while lane and len(batch) < BATCH:
+                job = lane[0]
+                if job.parsed is None:
+                    if len(job.receipt.body) > SMALL and job.receipt.tries <= TRIES:
+                        break
+                    job.parsed = self._parse(job.receipt)
+                batch.append(lane.popleft())
+            if not lane:
+                del self._lanes[name]
+        return batch
+
+    # --------------------------------------------------------------------------------------------------------- correlate
+
+    async def _correlate(self, batch: Sequence[_Job]) -> None:
+        """Route, correlate, render and commit a batch; what conflicts is done again by itself, in order."""
+        conflicting = await self._commit(batch)
+        for job in conflicting:
+            for _ in range(CONFLICTS):
+                if not await self._commit([job]):
+                    break
+            else:
+                await self._step_aside(job.receipt, "correlate", RuntimeError("version conflicts without end"))
+
+    async def _commit(self, batch: Sequence[_Job]) -> list[_Job]:
+        now = self._clock()
+        routed: list[tuple[_Job, Routed]] = []
+        for job in batch:
+            assert job.parsed is not None
+            try:
+                routed.append((job, route(job.receipt, job.parsed, self.rules)))
+            except Exception as error:  # noqa: BLE001 - our own bug must not stop the neighbours; it is told and counted
+                await self._step_aside(job.receipt, "route", error)
+        facts = facts_of(await self._journal.know(lookup([one for _, one in routed]), now))
+        work: list[tuple[_Job, Processed]] = []
+        for job, one in routed:
+            try:
+                work.append((job, process(one, facts, self.rules)))
+            except Exception as error:  # noqa: BLE001 - as above
+                await self._step_aside(job.receipt, "correlate", error)
+        results = await self._commit_when_there_is_room([processed for _, processed in work])
+        again: list[_Job] = []
+        for (job, processed), result in zip(work, results, strict=True):
+            if result is CommitResult.CONFLICT:
+                again.append(job)
+                continue
+            self._held -= 1
+            if result is CommitResult.COMMITTED:
+                self._observer.processed(job.receipt, processed)
+                self.tickets.processed(processed, facts.incidents)
+        self._wake_delivery({action.helpdesk for _, processed in work for action in processed.actions})
+        return again
+
+    async def _commit_when_there_is_room(self, work: Sequence[Processed]) -> list[CommitResult]:
+        while work:
+            try:
+                return await self._journal.commit_processed(work)
+            except JournalFull:
+                await asyncio.sleep(POLL)
+        return []
+
+    async def _step_aside(self, receipt: Receipt, stage: str, error: BaseException) -> None:
+        """A try failed: the receipt comes back later, at last as `raw`; when even that failed it is a dead letter."""
+        self._held -= 1
+        self._observer.failed(receipt, stage, error)
+        now = self._clock()
+        if receipt.tries <= TRIES:
+            await self._journal.release_receipt(receipt.id, now=now)
+            self.wake()
+            return
+        detail = f"{stage}: {type(error).__name__}: {error}"
+        line = HistoryLine(at=now, what="dead", reason=Reason.POISON, detail=detail, receipt=receipt.id)
+        dead = Processed(receipt=receipt.id, dead=Reason.POISON, detail=detail, history=(line,))
+        await self._commit_when_there_is_room([dead])
+        self._observer.processed(receipt, dead)

@@ -1,0 +1,570 @@
+"""From a parsed receipt to what shall be written: route, correlate, render.
+
+Pure: the same code serves `serve`, `explain` and `replay`.
+
+`route` judges each event, `lookup` says what correlation must know, `process` joins the events to their incidents and dresses
+the actions. `Facts` is what the journal knows, carried forward over the receipts of one batch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import orjson
+
+from gateway.incidents.machine import identify, step
+from gateway.incidents.ordering import order_within_receipt
+from gateway.incidents.transition import Purpose, Transition, Wish
+from gateway.journal.protocol import EventRecord, HistoryLine, IncidentChange, Known, Lookup, Processed
+from gateway.model.action import ActionKind, AttachmentRef, NewAction, TicketDraft
+from gateway.model.decision import Decision
+from gateway.model.event import Attachment, Event, Kind, Severity
+from gateway.model.ids import marker_of, new_id
+from gateway.model.incident import Incident, IncidentState, Tombstone
+from gateway.model.json import JsonValue
+from gateway.model.plan import Plan, plan_from_bytes
+from gateway.model.reasons import Reason
+from gateway.model.receipt import Parsed, Receipt
+from gateway.rendering.context import Context
+from gateway.rendering.render import draft
+from gateway.routing.fields import Subject, Value, value_of
+from gateway.routing.keys import correlation_key
+from gateway.routing.router import decision_json
+from gateway.ruleset import UNROUTED, Rule, Ruleset
+
+REPLAY_OF = "replay_of"
+"""Envelope entry of a receipt that an operator had made anew from an older one; it is no duplicate of that one."""
+
+TRIES = 3
+"""After so many failed tries a receipt is processed as `raw`; if that fails too it is a dead letter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A rule that takes an event, with the key of the incident that the event belongs to under it."""
+
+    rule: Rule
+    key: str
+    vars: dict[str, str]
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RoutedEvent:
+    """An event with the decision about it. ``index`` is its place in the receipt."""
+
+    index: int
+    event: Event
+    subject: Subject
+    decision: Decision
+    targets: tuple[Target, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """A receipt whose events are judged, in the order in which they shall be correlated."""
+
+    receipt: Receipt
+    warnings: tuple[str, ...]
+    events: tuple[RoutedEvent, ...]
+
+
+@dataclass(slots=True)
+class Facts:
+    """What is known of incidents while a batch is worked on: the journal's answer, then our own changes."""
+
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    by_key: dict[str, str] = field(default_factory=dict)
+    by_member: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    tombstones: dict[str, list[Tombstone]] = field(default_factory=dict)
+    duplicates: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
+    plans: dict[str, Plan] = field(default_factory=dict)
+
+    def put(self, incident: Incident) -> None:
+        """Take note of how an incident stands now."""
+        self.incidents[incident.id] = incident
+        self.by_key[incident.key] = incident.id
+        for member in incident.members:
+            ids = self.by_member.setdefault((member.source, member.origin_key), [])
+            if incident.id not in ids:
+                ids.append(incident.id)
+
+    def followed(self, source: str, origin_key: str) -> list[Incident]:
+        """The incidents that are not closed and that this member takes part in."""
+        found = (self.incidents[name] for name in self.by_member.get((source, origin_key), ()))
+        return [incident for incident in found if incident.state is not IncidentState.CLOSED]
+
+
+def facts_of(known: Known) -> Facts:
+    """The journal's answer, ready to be carried forward."""
+    facts = Facts(
+        tombstones={key: list(stones) for key, stones in known.tombstones.items()},
+        duplicates=dict(known.duplicates),
+        plans={digest: plan_from_bytes(data) for digest, data in known.plans.items()},
+    )
+    for incidents in known.by_member.values():
+        for incident in incidents:
+            facts.put(incident)
+    for incident in known.by_key.values():
+        facts.put(incident)
+    return facts
+
+
+def raw_event(receipt: Receipt, why: str) -> Parsed:
+    """A receipt that could not be parsed, as an event: the original is attached, so that nothing is lost."""
+    media_type = receipt.content_type.partition(";")[0].strip() or "application/octet-stream"
+    return Parsed(
+        events=(
+            Event(
+                kind=Kind.RAW,
+                severity=Severity.UNKNOWN,
+                title=f"Unreadable message from {receipt.source}",
+                text=f"{why}\nThe original is attached.",
+                origin_key=f"raw:{receipt.id}",
+                attachments=(Attachment("original.bin", media_type, receipt.body),),
+                reasons=(Reason.UNREADABLE.value,),
+            ),
+        ),
+        warnings=(why,),
+    )
+
+
+def member_key(source: str, origin_key: str) -> str:
+    """Under which a member's tombstones are kept: they must be found whatever route the late problem takes."""
+    return orjson.dumps(["member", source, origin_key]).decode()
+
+
+# -------------------------------------------------------------------------------------------------------------- route
+
+
+def route(receipt: Receipt, parsed: Parsed, rules: Ruleset) -> Routed:
+    """Judge every event of a receipt."""
+    kind = rules.kind_of(receipt.source)
+    routed: list[RoutedEvent] = []
+    for index in order_within_receipt(parsed.events):
+        event = parsed.events[index]
+        subject = Subject(
+            event=event,
+            source=receipt.source,
+            source_kind=kind.name if kind is not None else "",
+            peer=receipt.peer,
+            headers=receipt.headers,
+            envelope=receipt.envelope,
+        )
+        decision = rules.router.decide(subject)
+        default_key = kind.default_key if kind is not None else ()
+        targets = [_target(rules.rules[c.route], dict(c.vars), subject, default_key) for c in decision.chosen]
+        if not targets and UNROUTED in rules.rules:
+            targets.append(_target(rules.rules[UNROUTED], {}, subject, default_key))
+        routed.append(RoutedEvent(index, event, subject, decision, tuple(targets)))
+    return Routed(receipt, parsed.warnings, tuple(routed))
+
+
+def _target(rule: Rule, variables: dict[str, str], subject: Subject, default_key: tuple[str, ...]) -> Target:
+    policy = rule.route.incident
+    key, reasons = correlation_key(
+        policy.key,
+        subject,
+        route=rule.route.name,
+        include_source=policy.include_source,
+        include_route=policy.include_route,
+        default_key=default_key,
+    )
+    return Target(rule, key, variables, reasons)
+
+
+def lookup(batch: Sequence[Routed]) -> Lookup:
+    """What must be known before these receipts can be correlated."""
+    keys: set[str] = set()
+    members: set[tuple[str, str]] = set()
+    duplicates: set[tuple[str, str]] = set()
+    for routed in batch:
+        source = routed.receipt.source
+        for event in routed.events:
+            keys.update(target.key for target in event.targets)
+            if event.event.origin_key:
+                members.add((source, event.event.origin_key))
+                keys.add(member_key(source, event.event.origin_key))
+            if event.event.duplicate_key:
+                duplicates.add((source, event.event.duplicate_key))
+    return Lookup(frozenset(keys), frozenset(members), frozenset(duplicates))
+
+
+# ------------------------------------------------------------------------------------------------------------ process
+
+
+@dataclass(slots=True)
+class _Work:
+    """What one receipt wants written, while it grows."""
+
+    routed: Routed
+    facts: Facts
+    rules: Ruleset
+    records: list[EventRecord] = field(default_factory=list)
+    expected: dict[str, int | None] = field(default_factory=dict)
+    actions: list[NewAction] = field(default_factory=list)
+    tombstones: list[Tombstone] = field(default_factory=list)
+    plans: dict[str, bytes] = field(default_factory=dict)
+    history: list[HistoryLine] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    ordinals: dict[tuple[int, str, str], int] = field(default_factory=dict)
+    unrouted: bool = False
+
+
+def process(routed: Routed, facts: Facts, rules: Ruleset) -> Processed:
+    """Join a receipt's events to their incidents and dress the actions. ``facts`` is carried forward."""
+    work = _Work(routed, facts, rules, warnings=list(routed.warnings))
+    for event in routed.events:
+        _event(work, event)
+    dead = Reason.UNROUTED if work.unrouted and rules.config.unrouted.dead_letter else None
+    return Processed(
+        receipt=routed.receipt.id,
+        events=tuple(work.records),
+        warnings=tuple(work.warnings),
+        incidents=tuple(IncidentChange(facts.incidents[name], version) for name, version in work.expected.items()),
+        actions=tuple(work.actions),
+        tombstones=tuple(work.tombstones),
+        plans=work.plans,
+        history=tuple(work.history),
+        dead=dead,
+        detail=dead.explain() if dead is not None else "",
+    )
+
+
+def _event(work: _Work, routed: RoutedEvent) -> None:
+    """Find out what becomes of one event, and write that down."""
+    event, source = routed.event, work.routed.receipt.source
+    anew = REPLAY_OF in work.routed.receipt.envelope  # an operator's wish, not a repeated delivery
+    first = work.facts.duplicates.get((source, event.duplicate_key)) if event.duplicate_key and not anew else None
+    if first is not None and first != (work.routed.receipt.id, routed.index):
+        _note(work, routed, Reason.DUPLICATE, detail=f"of receipt {first[0]}", duplicate_of=first)
+        return
+    if event.duplicate_key:
+        work.facts.duplicates[(source, event.duplicate_key)] = (work.routed.receipt.id, routed.index)
+    drop = next((target.rule.route.drop for target in routed.targets if target.rule.route.drop is not None), None)
+    found = identify(
+        event=event,
+        source=source,
+        by_member=work.facts.followed(source, event.origin_key) if event.origin_key else (),
+        by_key=None,
+    )
+    followed = [incident for incident in found.incidents if found.follows and not _moved_away(work, incident)]
+    if followed and not (drop is not None and drop.open_incidents):
+        _follow(work, routed, followed)
+    elif not routed.targets:
+        _unrouted(work, routed)
+    else:
+        _targets(work, routed)
+
+
+def _follow(work: _Work, routed: RoutedEvent, incidents: Sequence[Incident]) -> None:
+    """An event that belongs to open incidents follows the route and policy that opened them."""
+    for position, incident in enumerate(incidents):
+        plan = work.facts.plans[incident.plan]
+        transition = _step(work, routed, incident, incident.key, plan, incident.plan)
+        _apply(work, routed, plan, transition, variables={})
+        if position == 0:
+            _note(work, routed, transition.reason, transition.detail, incident.route, incident.id)
+
+
+def _targets(work: _Work, routed: RoutedEvent) -> None:
+    """An event that its rules take."""
+    for position, target in enumerate(routed.targets):
+        name = target.rule.route.name
+        if target.rule.route.drop is not None:
+            reason, detail, incident = Reason.DROPPED_BY_RULE, target.rule.route.drop.reason, ""
+        elif target.rule.plan is None:
+            reason, detail, incident = Reason.NO_INCIDENT, "", ""
+        else:
+            transition = _take(work, routed, target, target.rule.plan)
+            reason, detail = transition.reason, transition.detail
+            incident = transition.incident.id if transition.incident is not None else ""
+        if position == 0:
+            _note(work, routed, reason, detail, name, incident)
+
+
+def _take(work: _Work, routed: RoutedEvent, target: Target, plan: Plan) -> Transition:
+    found = work.facts.by_key.get(target.key)
+    incident = work.facts.incidents[found] if found is not None else None
+    digest = target.rule.digest
+    if incident is not None and _moved_away(work, incident):
+        if incident.state is not IncidentState.CLOSED:
+            _detach(work, incident)
+        incident = None
+    if incident is not None and incident.state is not IncidentState.CLOSED:
+        plan, digest = work.facts.plans[incident.plan], incident.plan
+    transition = _step(work, routed, incident, target.key, plan, digest, target.reasons)
+    if transition.incident is not None and transition.incident.plan == target.rule.digest:
+        work.plans[target.rule.digest] = target.rule.plan_bytes
+        work.facts.plans[target.rule.digest] = plan
+    _apply(work, routed, plan, transition, variables=target.vars)
+    for reason in target.reasons:
+        _line(work, "correlated", reason, "", routed.index, transition.incident.id if transition.incident else "")
+    return transition
+
+
+def _unrouted(work: _Work, routed: RoutedEvent) -> None:
+    """No rule takes the event and it follows no incident. What only ends or annotates something needs nobody's look."""
+    if routed.event.ends_problem:
+        _bury(work, routed)
+        _note(work, routed, Reason.ORPHAN_RECOVERY)
+    elif routed.event.kind in ORPHANS:
+        _note(work, routed, Reason.ORPHAN_NOTE)
+    else:
+        work.unrouted = True
+        _note(work, routed, Reason.UNROUTED)
+
+
+ORPHANS = frozenset(
+    {
+        Kind.UPDATE,
+        Kind.ACKNOWLEDGEMENT,
+        Kind.FLAPPING_START,
+        Kind.FLAPPING_STOP,
+        Kind.DOWNTIME_START,
+        Kind.DOWNTIME_END,
+        Kind.DOWNTIME_CANCELLED,
+    },
+)
+"""Kinds that say nothing to anybody without their incident."""
+
+
+def _step(
+    work: _Work,
+    routed: RoutedEvent,
+    incident: Incident | None,
+    key: str,
+    plan: Plan,
+    digest: str,
+    reasons: tuple[Reason, ...] = (),
+) -> Transition:
+    receipt = work.routed.receipt
+    connector = work.rules.connectors.get(plan.helpdesk)
+    return step(
+        incident=incident,
+        event=routed.event,
+        source=receipt.source,
+        key=key,
+        plan=plan,
+        plan_digest=digest,
+        capabilities_actions=connector.capabilities.actions if connector else frozenset(ActionKind),
+        substitutes=connector.capabilities.substitutes if connector else {},
+        tombstones=work.facts.tombstones.get(member_key(receipt.source, routed.event.origin_key), ()),
+        received_at=receipt.received_at,
+        incident_id=new_id(),
+        reasons=reasons,
+    )
+
+
+def _apply(work: _Work, routed: RoutedEvent, plan: Plan, transition: Transition, *, variables: dict[str, str]) -> None:
+    """Take over what the state machine answered, and dress its wishes as actions."""
+    if transition.tombstones:
+        _bury(work, routed)
+    incident = transition.incident
+    if incident is None:
+        return
+    before = work.facts.incidents.get(incident.id)
+    work.expected.setdefault(incident.id, before.version if before is not None else None)
+    for wish in transition.wishes:
+        for action in _dress(work, routed, plan, incident, wish, variables):
+            work.actions.append(action)
+            incident = replace(incident, sequence=action.sequence)
+    work.facts.put(incident)
+
+
+def _dress(
+    work: _Work,
+    routed: RoutedEvent,
+    plan: Plan,
+    incident: Incident,
+    wish: Wish,
+    variables: dict[str, str],
+) -> list[NewAction]:
+    """Render a wish, and split it where the helpdesk cannot take all of it in one call."""
+    receipt = work.routed.receipt
+    rendered, failure = draft(
+        plan,
+        wish.purpose,
+        _context(work, routed, plan, incident, variables),
+        attachments=_attachments(receipt, routed) if plan.ticket.attachments else (),
+        value_of=lambda path: _as_json(value_of(routed.subject, path)),
+        quiet=wish.quiet,
+        reopen=wish.reopen,
+        reasons=wish.reasons,
+    )
+    if failure is not None:
+        work.warnings.append(str(failure))
+        _line(work, "rendered", Reason.RENDER_FAILED, str(failure), routed.index, incident.id)
+    connector = work.rules.connectors.get(plan.helpdesk)
+    parts: Sequence[TicketDraft] = connector.split(wish.kind, rendered) if connector is not None else (rendered,)
+    actions: list[NewAction] = []
+    for position, part in enumerate(parts):
+        kind = wish.kind if position == 0 else ActionKind.APPEND
+        marker, ordinal = _marker(work, routed, plan, kind)
+        actions.append(
+            NewAction(
+                id=new_id(),
+                incident=incident.id,
+                helpdesk=plan.helpdesk,
+                kind=kind,
+                marker=marker,
+                cause=f"{receipt.id}/{routed.index}",
+                route=plan.route,
+                ordinal=ordinal,
+                sequence=incident.sequence + position + 1,
+                draft=part,
+                requester=connector.requester(part) if connector is not None else "",
+                queued_at=receipt.received_at,
+                reason=part.reasons[0] if part.reasons else _REASONS[wish.purpose],
+            ),
+        )
+    return actions
+
+
+_REASONS = {
+    Purpose.PROBLEM: Reason.OPENED,
+    Purpose.REPEAT: Reason.REPEAT_APPENDED,
+    Purpose.NOTE: Reason.NOTED,
+    Purpose.RECOVERY: Reason.RECOVERED,
+    Purpose.RELAPSE: Reason.RELAPSED,
+}
+
+
+def _as_json(value: Value) -> JsonValue:
+    """A field's value for a look-up table: several values are looked up as one text."""
+    return ", ".join(value) if isinstance(value, tuple) else value
+
+
+def _marker(work: _Work, routed: RoutedEvent, plan: Plan, kind: ActionKind) -> tuple[str, int]:
+    """The marker of the next action of this kind that the event causes under this route, and its ordinal."""
+    place = (routed.index, plan.route, kind.value)
+    ordinal = work.ordinals.get(place, 0)
+    work.ordinals[place] = ordinal + 1
+    marker = marker_of(
+        cause=f"{work.routed.receipt.id}/{routed.index}",
+        route=plan.route,
+        helpdesk=plan.helpdesk,
+        kind=kind.value,
+        ordinal=ordinal,
+    )
+    return marker, ordinal
+
+
+def _context(
+    work: _Work,
+    routed: RoutedEvent,
+    plan: Plan,
+    incident: Incident,
+    variables: dict[str, str],
+) -> Context:
+    receipt, http = work.routed.receipt, work.rules.config.server.http
+    return Context(
+        event=routed.event,
+        source=receipt.source,
+        source_kind=routed.subject.source_kind,
+        route=plan.route,
+        receipt_id=receipt.id,
+        received_at=receipt.received_at,
+        now=receipt.received_at,
+        incident=incident,
+        status_url=f"{http.public_url.rstrip('/')}/receipts/{receipt.id}" if http.public_url else "",
+        vars=variables,
+    )
+
+
+def _attachments(receipt: Receipt, routed: RoutedEvent) -> tuple[AttachmentRef, ...]:
+    return tuple(
+        AttachmentRef(
+            receipt=receipt.id,
+            event=routed.index,
+            index=index,
+            filename=attachment.filename,
+            media_type=attachment.media_type,
+            size=attachment.size,
+            sha256=attachment.sha256,
+            inline=attachment.inline,
+            content_id=attachment.content_id,
+        )
+        for index, attachment in enumerate(routed.event.attachments)
+    )
+
+
+def _moved_away(work: _Work, incident: Incident) -> bool:
+    """True if the incident's ticket is in another helpdesk than the one that bears its name now."""
+    connector = work.rules.connectors.get(incident.helpdesk)
+    if connector is None or incident.ticket is None:
+        return False
+    return incident.ticket.fingerprint not in {"", connector.fingerprint}
+
+
+def _detach(work: _Work, incident: Incident) -> None:
+    """Close an incident whose ticket must not be written to, so that the problem opens a new one."""
+    now = work.routed.receipt.received_at
+    work.expected.setdefault(incident.id, incident.version)
+    work.facts.incidents[incident.id] = replace(
+        incident,
+        state=IncidentState.CLOSED,
+        version=incident.version + 1,
+        closed_at=now,
+    )
+    _line(work, "detached", Reason.HELPDESK_CHANGED, "", None, incident.id)
+
+
+def _bury(work: _Work, routed: RoutedEvent) -> None:
+    """Remember a recovery that found no incident, so that its problem, if it comes late, opens none."""
+    event, receipt = routed.event, work.routed.receipt
+    key = member_key(receipt.source, event.origin_key)
+    stone = Tombstone(
+        key=key,
+        origin_key=event.origin_key,
+        problem_id=event.problem_id,
+        at=event.occurred_at if event.occurred_at is not None else receipt.received_at,
+        clock=event.occurred_at is not None,
+        expires_at=receipt.received_at + TOMBSTONE,
+    )
+    work.tombstones.append(stone)
+    work.facts.tombstones.setdefault(key, []).append(stone)
+
+
+TOMBSTONE = 86400.0
+"""Seconds for which a recovery without incident is remembered."""
+
+
+def _note(
+    work: _Work,
+    routed: RoutedEvent,
+    reason: Reason,
+    detail: str = "",
+    route_name: str = "",
+    incident: str = "",
+    duplicate_of: tuple[str, int] | None = None,
+) -> None:
+    """Write down what became of an event."""
+    unused = {Reason.DUPLICATE, Reason.DROPPED_BY_RULE, Reason.NO_INCIDENT}
+    work.records.append(
+        EventRecord(
+            index=routed.index,
+            event=routed.event,
+            reason=reason,
+            route=route_name,
+            incident=incident,
+            decision=decision_json(routed.decision),
+            duplicate_of=duplicate_of,
+            keep_attachments=reason not in unused,
+        ),
+    )
+    _line(work, "correlated", reason, detail or (f"route {route_name}" if route_name else ""), routed.index, incident)
+
+
+def _line(work: _Work, what: str, reason: Reason, detail: str, index: int | None, incident: str) -> None:
+    receipt = work.routed.receipt
+    work.history.append(
+        HistoryLine(
+            at=receipt.received_at,
+            what=what,
+            reason=reason,
+            detail=detail,
+            receipt=receipt.id,
+            event=index,
+            incident=incident,
+        ),
+    )

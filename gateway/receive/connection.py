@@ -1,0 +1,184 @@
+"""One HTTP connection: uvicorn's httptools protocol with the bounds it lacks.
+
+Added: a deadline for the headers (uvicorn waits for ever), caps on their number and size, a cap on connections over all
+listening addresses, a lingering close so that an early refusal arrives (RFC 9112, section 9.6), and no answer out of turn
+after a request that is no HTTP.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_BUSY = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 5\r\n"
+    b"connection: close\r\ncontent-length: %d\r\n\r\n%s"
+)
+_BUSY_BODY = b'{"title":"Service Unavailable","status":503,"detail":"Too many connections.","hint":"Try again."}'
+ARRIVING = "ticket_gateway.arriving"
+"""Key under ``scope["extensions"]`` for ``{"request": R}``; ``R.more_body`` is false once the whole body is in memory."""
+
+_LINGER_SECONDS = 2.0
+_LINGER_BYTES = 1024 * 1024
+
+
+@dataclass(slots=True)
+class ConnectionLimits:
+    """Bounds that all connections share, and how many there are. Seconds and octets."""
+
+    most: int = 2000
+    header_timeout: float = 10.0
+    header_bytes: int = 64 * 1024
+    header_count: int = 100
+    open: int = 0
+
+
+class _Transport(asyncio.Transport):
+    """The socket as uvicorn sees it; `close` lingers while the request is still coming in."""
+
+    def __init__(self, inner: asyncio.Transport, connection: "BoundedConnection") -> None:
+        super().__init__()
+        self._inner = inner
+        self._connection = connection
+        self.lingering = False
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return self._inner.get_extra_info(name, default)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if not self.lingering:
+            self._inner.write(data)
+
+    def is_closing(self) -> bool:
+        return self.lingering or self._inner.is_closing()
+
+    def pause_reading(self) -> None:
+        if not self._inner.is_closing():
+            self._inner.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self._inner.is_closing():
+            self._inner.resume_reading()
+
+    def abort(self) -> None:
+        self._inner.abort()
+
+    def close(self) -> None:
+        if self.is_closing():
+            return
+        if self._connection.mid_request() and self._inner.can_write_eof():
+            self.lingering = True
+            self._inner.write_eof()
+            self._connection.linger()
+        else:
+            self._inner.close()
+
+    def finish(self) -> None:
+        self._inner.close()
+
+
+def connection_class(limits: ConnectionLimits) -> type[HttpToolsProtocol]:
+    """The protocol class for uvicorn, bound to the limits that it shares with all others."""
+
+    class Connection(BoundedConnection):
+        shared = limits
+
+    return Connection
+
+
+class BoundedConnection(HttpToolsProtocol):
+    """See the module."""
+
+    shared = ConnectionLimits()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a place, or say that there is none."""
+        self._counted = False
+        self._whole: object = None  # the scope of the last request whose headers are complete
+        self._header_bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._drained = 0
+        self._deaf = False
+        stream = cast("asyncio.Transport", transport)  # what every loop hands to a stream protocol
+        self._wrapped = _Transport(stream, self)
+        super().connection_made(self._wrapped)
+        if self.shared.open >= self.shared.most:
+            self._deaf = True
+            stream.write(_BUSY % (len(_BUSY_BODY), _BUSY_BODY))
+            stream.close()
+            return
+        self.shared.open += 1
+        self._counted = True
+        self._timer = self.loop.call_later(self.shared.header_timeout, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Give the connection's place back."""
+        if self._counted:
+            self.shared.open -= 1
+            self._counted = False
+        self._stop_timer()
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bound the headers, whether they come slowly or in a flood."""
+        if self._wrapped.lingering:
+            self._drained += len(data)
+            if self._drained > _LINGER_BYTES:
+                self._wrapped.finish()
+            return
+        if self._deaf:
+            return
+        super().data_received(data)
+        if self.scope is self._whole:  # no header section is under way
+            if self._timer is not None:
+                self._stop_timer()
+            self._header_bytes = 0
+            return
+        self._header_bytes += len(data)
+        if self._header_bytes > self.shared.header_bytes:
+            self.send_400_response("The header section is too large.")
+        elif self._timer is None and not self._deaf:
+            self._timer = self.loop.call_later(self.shared.header_timeout, self._give_up)
+
+    def on_headers_complete(self) -> None:
+        """The request can start, if its headers are within bounds; a fault here becomes 400."""
+        headers = self.headers
+        if len(headers) > self.shared.header_count:
+            raise ValueError("too many headers")
+        if sum(len(name) + len(value) for name, value in headers) > self.shared.header_bytes:
+            raise ValueError("too large headers")
+        super().on_headers_complete()
+        self._whole = self.scope
+        self.scope["extensions"] = {ARRIVING: {"request": self.cycle}}
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, but never before the answers that earlier requests still wait for."""
+        self._deaf = True
+        self._stop_timer()
+        if self._whole is not None and not self.cycle.response_complete and not self.cycle.more_body:
+            self.pipeline.clear()
+            self.cycle.keep_alive = False
+            return
+        super().send_400_response(msg)
+
+    def mid_request(self) -> bool:
+        """True while a request's body is still expected."""
+        return self._whole is not None and self.cycle.more_body and not self._deaf
+
+    def linger(self) -> None:
+        """Read past what still comes, for a moment, so that our answer is not lost to a reset."""
+        self.flow.resume_reading()
+        self._stop_timer()
+        self._timer = self.loop.call_later(_LINGER_SECONDS, self._wrapped.finish)
+
+    def _give_up(self) -> None:
+        self._timer = None
+        self._deaf = True
+        self.transport.abort()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

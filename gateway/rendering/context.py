@@ -1,0 +1,163 @@
+"""What templates get to see: plain data made from an event, its incident and what surrounds them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from markupsafe import Markup
+
+from gateway.model.event import Event
+from gateway.model.incident import Incident
+from gateway.rendering.sanitise import MAX_TEXT, clean, safe_html
+from gateway.rendering.words import words
+
+MAX_ENTRIES = 1000
+"""Labels, links, members and attachments that a template gets to see."""
+
+Names = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What one rendering is about.
+
+    ``vars`` are the variables that routing found (named groups of a match); the route's own ``vars`` are templates and
+    are added by rendering. ``incident`` is the incident as it stands after the event. Instants are seconds since the
+    epoch.
+    """
+
+    event: Event
+    source: str
+    source_kind: str
+    route: str
+    receipt_id: str
+    received_at: float
+    now: float
+    incident: Incident | None = None
+    status_url: str = ""
+    vars: Mapping[str, str] = field(default_factory=dict)
+
+
+FIELDS: dict[str, frozenset[str]] = {
+    "event": words(
+        """
+    kind severity title text html state still_in_problem host service labels origin_key problem_id occurred_at
+    links sender recipients attachments source reasons
+    """,
+    ),
+    "incident": words(
+        """
+    id key state severity title host service occurrences opened_at since last_event_at closed_at duration members
+    """,
+    ),
+    "source": frozenset({"name", "kind"}),
+    "receipt": frozenset({"id", "received_at", "status_url"}),
+    "ticket": frozenset({"number", "id", "url", "helpdesk"}),
+}
+"""The documented names that have fields, and those fields."""
+
+NAMES = frozenset({*FIELDS, "route", "vars", "now", "purpose"})
+"""All names that a template may use."""
+
+
+def names_of(context: Context, purpose: str) -> Names:
+    """The data of a text template."""
+    event, incident = context.event, context.incident
+    ticket = incident.ticket if incident else None
+    return {
+        "purpose": purpose,
+        "event": _event(event, context.source),
+        "incident": _incident(incident, context),
+        "source": {"name": context.source, "kind": context.source_kind},
+        "route": context.route,
+        "vars": {name: clean(value) for name, value in context.vars.items()},
+        "receipt": {
+            "id": context.receipt_id,
+            "received_at": context.received_at,
+            "status_url": context.status_url,
+        },
+        "ticket": {
+            "number": ticket.number if ticket else "",
+            "id": ticket.id if ticket else "",
+            "url": ticket.url if ticket else "",
+            "helpdesk": ticket.helpdesk if ticket else "",
+        },
+        "now": context.now,
+    }
+
+
+def with_html(names: Names, event: Event) -> Names:
+    """The data of an HTML template: the same, but ``event.html`` is the sender's HTML, sanitised, as HTML."""
+    if not event.html:
+        return names
+    data = names["event"]
+    assert isinstance(data, dict)
+    return {**names, "event": {**data, "html": Markup(data["html"])}}  # noqa: S704 - safe_html went before
+
+
+def _event(event: Event, source: str) -> Names:
+    return {
+        "kind": event.kind.value,
+        "severity": event.severity.value,
+        "title": clean(event.title),
+        "text": clean(event.text, MAX_TEXT),
+        "html": safe_html(event.html) if event.html else "",
+        "state": clean(event.state),
+        "still_in_problem": event.still_in_problem,
+        "host": clean(event.host),
+        "service": clean(event.service),
+        "labels": {clean(name): clean(event.labels[name]) for name in list(event.labels)[:MAX_ENTRIES]},
+        "origin_key": clean(event.origin_key),
+        "problem_id": clean(event.problem_id),
+        "occurred_at": event.occurred_at,
+        "links": [{"title": clean(link.title), "url": clean(link.url)} for link in event.links[:MAX_ENTRIES]],
+        "sender": {"name": clean(event.sender_name), "address": clean(event.sender_address)},
+        "recipients": [clean(address) for address in event.recipients[:MAX_ENTRIES]],
+        "attachments": [
+            {"filename": clean(file.filename), "media_type": clean(file.media_type), "size": file.size}
+            for file in event.attachments[:MAX_ENTRIES]
+        ],
+        "source": source,
+        "reasons": list(event.reasons),
+    }
+
+
+def _incident(incident: Incident | None, context: Context) -> Names:
+    if incident is None:
+        event = context.event
+        since = context.received_at if event.occurred_at is None else event.occurred_at
+        return {
+            "id": "",
+            "key": "",
+            "state": "",
+            "severity": event.severity.value,
+            "title": clean(event.title),
+            "host": clean(event.host),
+            "service": clean(event.service),
+            "occurrences": 1,
+            "opened_at": since,
+            "since": since,
+            "last_event_at": since,
+            "closed_at": None,
+            "duration": max(context.now - since, 0.0),
+            "members": [],
+        }
+    end = context.now if incident.closed_at is None else incident.closed_at
+    return {
+        "id": incident.id,
+        "key": clean(incident.key),
+        "state": incident.state.value,
+        "severity": incident.severity.value,
+        "title": clean(incident.title),
+        "host": clean(incident.host),
+        "service": clean(incident.service),
+        "occurrences": incident.occurrences,
+        "opened_at": incident.opened_at,
+        "since": incident.opened_at,
+        "last_event_at": incident.last_event_at,
+        "closed_at": incident.closed_at,
+        "duration": max(end - incident.opened_at, 0.0),
+        "members": [
+            {"source": member.source, "origin_key": clean(member.origin_key), "in_problem": member.in_problem}
+            for member in incident.members[:MAX_ENTRIES]
+        ],
+    }

@@ -1,0 +1,168 @@
+"""The fields that rules, keys and look-up tables may name, and how each is read from an event."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from gateway.model.event import Event
+from gateway.routing.errors import did_you_mean
+
+Value: TypeAlias = "str | float | bool | tuple[str, ...] | None"
+"""What a field holds. None: it is not there; a tuple: it has several values, and a test holds if one of them does."""
+
+Reader: TypeAlias = "Callable[[Subject], Value]"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An event with all that routing may look at.
+
+    ``source`` is the source's name, ``source_kind`` its kind. ``peer`` is the address that sent it. ``headers`` are the
+    allow-listed ones of its receipt, names in lower case; ``envelope`` is what the door knows beside the body.
+    """
+
+    event: Event
+    source: str
+    source_kind: str = ""
+    peer: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    envelope: Mapping[str, str] = field(default_factory=dict)
+
+
+class UnknownField(ValueError):
+    """No field has this name. ``hint`` names the nearest one, or what may follow."""
+
+    def __init__(self, path: str, hint: str) -> None:
+        """``path`` is the name as it was written."""
+        super().__init__(f"there is no field {path!r}")
+        self.path = path
+        self.hint = hint
+
+
+_READERS: dict[str, tuple[str, Reader]] = {
+    "kind": (
+        "What the event says: `problem`, `recovery`, `update`, `message` and so on.",
+        lambda s: s.event.kind.value,
+    ),
+    "severity": (
+        "`info`, `warning`, `minor`, `major`, `critical` or `unknown`, which compares with nothing.",
+        lambda s: s.event.severity.value,
+    ),
+    "title": ("One line that says what it is about.", lambda s: s.event.title),
+    "text": ("The event's text.", lambda s: s.event.text),
+    "html": ("The event's text as HTML, where the sender gave it.", lambda s: s.event.html),
+    "state": ("The sender's own word for the state (`CRITICAL`, `DOWN`, `High`).", lambda s: s.event.state),
+    "still_in_problem": (
+        "How the object stands after the event: `true`, `false`, or absent where the sender does not say.",
+        lambda s: s.event.still_in_problem,
+    ),
+    "host": ("The host, as the sender names it.", lambda s: s.event.host),
+    "service": ("The service or check on that host; empty for an event about the host.", lambda s: s.event.service),
+    "origin_key": ("The sender's own name for what has the problem.", lambda s: s.event.origin_key),
+    "problem_id": ("The sender's id of this episode, where it has one.", lambda s: s.event.problem_id),
+    "occurred_at": (
+        "When it happened, in seconds since 1970 (UTC); absent where the sender's time bears no zone.",
+        lambda s: s.event.occurred_at,
+    ),
+    "sender.name": ("Name of the person who sent it.", lambda s: s.event.sender_name),
+    "sender.address": ("Mail address of the person who sent it.", lambda s: s.event.sender_address),
+    "recipients": ("Mail addresses it was sent to (several values).", lambda s: s.event.recipients),
+    "links": ("Addresses that lead back to the sender (several values).", lambda s: _links(s.event)),
+    "attachments": ("File names of the attachments (several values).", lambda s: _file_names(s.event)),
+    "attachments.names": ("The same as `attachments`.", lambda s: _file_names(s.event)),
+    "attachments.count": ("Number of attachments.", lambda s: float(len(s.event.attachments))),
+    "source": ("Name of the source that received it.", lambda s: s.source),
+    "source_kind": ("Kind of that source: `nagios`, `zabbix`, `generic`.", lambda s: s.source_kind),
+    "peer": ("Network address of the sender.", lambda s: s.peer or None),
+}
+
+_FAMILIES: dict[str, str] = {
+    "labels": "One label of the event, by its name.",
+    "header": "One header of the request or mail, by its name without case, as far as the source keeps it (several values).",
+    "headers": "The same as `header.NAME`.",
+    "envelope": "What the door knows beside the body: `envelope.path`, `envelope.query`, `envelope.method`.",
+}
+
+FIELD_NAMES: Mapping[str, str] = {
+    **{name: line for name, (line, _) in _READERS.items()},
+    **{f"{name}.NAME": line for name, line in _FAMILIES.items()},
+}
+"""Every field with one line of documentation; ``NAME`` stands for a name of the sender's own."""
+
+
+def reader_of(path: str) -> Reader:
+    """The function that reads a field.
+
+    Raises:
+        UnknownField: with a hint.
+    """
+    found = _READERS.get(path)
+    if found is not None:
+        return found[1]
+    family, _, name = path.partition(".")
+    if name:
+        if family == "labels":
+            return lambda s: s.event.labels.get(name)
+        if family == "envelope":
+            return lambda s: s.envelope.get(name)
+        if family in {"header", "headers"}:
+            wanted = name.lower()
+            return lambda s: _header(s, wanted)
+    raise UnknownField(path, _hint(path))
+
+
+def value_of(subject: Subject, path: str) -> Value:
+    """What a field holds; None where it is not there.
+
+    Raises:
+        UnknownField: with a hint.
+    """
+    return reader_of(path)(subject)
+
+
+def number_text(number: float) -> str:
+    """A number as people write it: whole ones without a decimal point."""
+    return str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
+
+
+def text_of(value: Value) -> str:
+    """A field's value as one text: empty where it is not there, several values joined by a comma and a blank."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return number_text(float(value))
+
+
+def _links(event: Event) -> tuple[str, ...]:
+    return tuple(link.url for link in event.links)
+
+
+def _file_names(event: Event) -> tuple[str, ...]:
+    return tuple(attachment.filename for attachment in event.attachments)
+
+
+def _header(subject: Subject, name: str) -> Value:
+    values = tuple(value for key, value in subject.headers if key == name)
+    if not values:
+        return None
+    return values[0] if len(values) == 1 else values
+
+
+def _hint(path: str) -> str:
+    family = path.rstrip(".")
+    if family in _FAMILIES:
+        return f"name one of them: {family}.NAME"
+    if path.startswith("event."):
+        short = path.removeprefix("event.")
+        return f"write it without 'event.': {short!r}" if short in _READERS or "." in short else ""
+    head, _, name = path.partition(".")
+    if name:
+        near = did_you_mean(head, _FAMILIES).removeprefix("did you mean ").rstrip("?").strip("'")
+        if near and path not in _READERS and not did_you_mean(path, _READERS):
+            return f"did you mean '{near}.{name}'?"
+    return did_you_mean(path, _READERS) or "the fields are " + ", ".join(FIELD_NAMES)

@@ -1,0 +1,89 @@
+"""Who waits for the ticket of a receipt, and when it is there."""
+
+import asyncio
+from collections.abc import Mapping
+
+from gateway.delivery.worker import Step
+from gateway.journal.protocol import Processed, Reader
+from gateway.model.action import UNFINISHED, ActionKind, ActionStatus
+from gateway.model.incident import Incident, TicketRef
+from gateway.model.receipt import ReceiptStatus
+from gateway.receive.intake import Progress
+
+
+class TicketWaiters:
+    """Answers `wait` as soon as a receipt's ticket is known, or nothing more will come by itself."""
+
+    def __init__(self, reader: Reader) -> None:
+        """``reader`` answers for receipts that were done before anybody waited."""
+        self._reader = reader
+        self._by_receipt: dict[str, asyncio.Future[Progress | None]] = {}
+        self._by_incident: dict[str, set[str]] = {}
+
+    async def wait(self, receipt_id: str, timeout: float) -> Progress:
+        """How far the receipt has come when its ticket is known, at the latest after ``timeout`` seconds."""
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    future: asyncio.Future[Progress | None] = asyncio.get_running_loop().create_future()
+                    self._by_receipt[receipt_id] = future
+                    known = await self._look(receipt_id) or await future
+                    if known is not None:
+                        return known
+        except TimeoutError:
+            return Progress(ticket=None)
+        finally:
+            self._by_receipt.pop(receipt_id, None)
+            for waiting in self._by_incident.values():
+                waiting.discard(receipt_id)
+
+    async def _look(self, receipt_id: str) -> Progress | None:
+        """What the journal knows already; None if there is something to wait for."""
+        view = await self._reader.receipt(receipt_id)
+        if view is not None and view.ticket is None and view.events and view.events[0].duplicate_of is not None:
+            view = await self._reader.receipt(view.events[0].duplicate_of[0])
+        if view is None or view.status is ReceiptStatus.ACCEPTED:
+            return None
+        if view.ticket is not None:
+            created = any(
+                action.kind is ActionKind.CREATE
+                and action.status is ActionStatus.DELIVERED
+                and action.receipt == receipt_id
+                for action in view.actions
+            )
+            return Progress(view.ticket, created=created, done=True)
+        for incident in view.incidents:
+            self._by_incident.setdefault(incident.id, set()).add(receipt_id)
+        return None if view.incidents else Progress(None, done=True)
+
+    def processed(self, processed: Processed, incidents: Mapping[str, Incident]) -> None:
+        """A receipt was processed: its incidents are known now."""
+        future = self._by_receipt.get(processed.receipt)
+        if future is None or future.done():
+            return
+        names = {record.incident for record in processed.events if record.incident}
+        ticket = next((incidents[name].ticket for name in names if name in incidents), None)
+        if ticket is not None:
+            future.set_result(Progress(ticket, done=True))
+        elif not names:
+            repeats = any(record.duplicate_of for record in processed.events)
+            future.set_result(None if repeats else Progress(None, done=True))  # None: look again, at the first one
+        for name in names:
+            self._by_incident.setdefault(name, set()).add(processed.receipt)
+
+    def step(self, step: Step) -> None:
+        """An action came further: perhaps this is the ticket somebody waits for."""
+        waiting = self._by_incident.get(step.action.incident)
+        if not waiting:
+            self._by_incident.pop(step.action.incident, None)
+            return
+        ticket: TicketRef | None = step.outcome.ticket or step.action.ticket
+        finished = step.status not in UNFINISHED
+        if not finished:
+            return
+        for receipt in list(waiting):
+            future = self._by_receipt.get(receipt)
+            if future is not None and not future.done():
+                created = step.action.kind is ActionKind.CREATE and step.action.receipt == receipt
+                future.set_result(Progress(ticket, created=created and ticket is not None, done=True))
+        del self._by_incident[step.action.incident]

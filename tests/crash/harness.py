@@ -1,0 +1,384 @@
+"""Kills the real gateway at chosen points while real clients send, and counts at the end.
+
+The sandbox helpdesk is a process of its own and outlives the kills. Every kill is at a fault point (`gateway.faultpoints`),
+chosen by a seeded generator, at the N-th time the process comes there.
+"""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway.faultpoints import ENVIRONMENT, Point
+from gateway.journal.locate import reading
+from gateway.journal.protocol import ReceiptView
+from gateway.model.action import ActionKind, ActionStatus
+from gateway.model.reasons import Reason
+
+PROGRAM = [sys.executable, "-m", "gateway"]
+KEYS = 24
+CLIENTS = 4
+PATIENCE = 15.0
+
+ROUTES = """\
+version: 1
+server:
+  http: {{listen: "127.0.0.1:{port}"}}
+  journal: {{url: "sqlite:///journal.db", min_free: 1MiB}}
+  log: {{level: warning}}
+sources:
+  app: {{kind: generic, auth: {{bearer: crash-test-token}}}}
+helpdesks:
+  desk:
+    kind: osticket
+    url: {sandbox}/osticket/api
+    auth: {{api_key: 5A4DB0C05A4DB0C05A4DB0C05A4DB0C0}}
+    requester: {{name: Monitoring, email: monitoring@example.org}}
+    sandbox: true
+    limits: {{timeout: 2s, settle: 300ms, retry_first: 100ms, retry_most: 400ms, concurrency: 4}}
+routes:
+  - name: all
+    ticket: {{helpdesk: desk, template: generic}}
+    incident: {{repeat: {{append_every: 1s}}, reopen_within: 1h}}
+"""
+
+COUNTED = {Reason.OPENED, Reason.REPEATED, Reason.REPEAT_APPENDED, Reason.RELAPSED}
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run did and found. ``faults`` are broken promises, in words."""
+
+    seed: int
+    kills: Counter[str] = field(default_factory=Counter)
+    plain_kills: int = 0
+    accepted: int = 0
+    resent: int = 0
+    incidents: int = 0
+    tickets: int = 0
+    entries: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    looked_up: int = 0
+    faults: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        hits = "\n".join(f"  {point.value:<26} {self.kills[point.value]}" for point in Point)
+        reasons = ", ".join(f"{name} {number}" for name, number in sorted(self.reasons.items()))
+        return (
+            f"seed {self.seed}: {sum(self.kills.values()) + self.plain_kills} kills in {self.seconds:.0f} s, by fault point\n"
+            f"{hits}\n  at no point (timed)        {self.plain_kills}\n"
+            f"{self.accepted} events answered with 2xx ({self.resent} requests were repeated by their senders)\n"
+            f"{self.incidents} incidents, {self.tickets} tickets, {self.entries} entries in them; "
+            f"{self.looked_up} unknown outcomes looked up\n"
+            f"reasons: {reasons}\n"
+            f"broken promises: {len(self.faults)}" + "".join(f"\n  {fault}" for fault in self.faults[:20])
+        )
+
+
+@dataclass(slots=True)
+class _Clients:
+    """Senders that repeat a request until it is answered with 2xx, as curl and Zabbix do; some give up at once."""
+
+    url: str
+    seed: int
+    stop: threading.Event = field(default_factory=threading.Event)
+    answered: dict[str, str] = field(default_factory=dict)
+    resent: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    threads: list[threading.Thread] = field(default_factory=list)
+
+    def start(self) -> None:
+        for number in range(CLIENTS):
+            thread = threading.Thread(target=self._send, args=(number,), daemon=True)
+            thread.start()
+            self.threads.append(thread)
+
+    def finish(self) -> None:
+        self.stop.set()
+        for thread in self.threads:
+            thread.join(PATIENCE * 2)
+
+    def _send(self, number: int) -> None:
+        chance = random.Random(self.seed * 1000 + number)
+        sent = 0
+        while not self.stop.is_set():
+            key = chance.randrange(KEYS)
+            kind = chance.choices(["problem", "recovery"], [3, 1])[0]
+            mark = f"{number}-{sent}"
+            sent += 1
+            body = json.dumps(
+                {
+                    "kind": kind,
+                    "severity": "critical",
+                    "title": f"host {key} {kind}",
+                    "host": f"host-{key}",
+                    "origin_key": f"host-{key}",
+                    "text": f"mark {mark}",
+                },
+            ).encode()
+            gives_up = chance.random() < 0.2
+            while True:
+                answer = self._post(body, mark)
+                if answer is not None:
+                    with self.lock:
+                        first = self.answered.setdefault(mark, answer)
+                    if first != answer:
+                        with self.lock:
+                            self.answered[f"{mark} answered {first} and {answer}"] = "different ids"
+                    break
+                if gives_up or self.stop.wait(0.02):
+                    break
+                with self.lock:
+                    self.resent += 1
+            self.stop.wait(chance.random() * 0.02)
+
+    def _post(self, body: bytes, mark: str) -> str | None:
+        request = urllib.request.Request(
+            self.url,
+            data=body,
+            headers={
+                "Authorization": "Bearer crash-test-token",
+                "Content-Type": "application/json",
+                "Idempotency-Key": mark,
+            },
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+                identity: str = json.load(answer)["id"]
+                return identity
+        except (OSError, urllib.error.URLError, ValueError):
+            return None
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def sandbox_process(folder: Path) -> Iterator[str]:
+    """The sandbox as a process of its own; gives its address up to ``/sandbox``."""
+    port = free_port()
+    log = (folder / "sandbox.log").open("wb")
+    process = subprocess.Popen(
+        [*PROGRAM, "sandbox", "--port", str(port), "--data", str(folder / "sandbox")], stdout=log, stderr=log
+    )
+    url = f"http://127.0.0.1:{port}/sandbox"
+    try:
+        wait_for(lambda: _get(f"{url}/tickets.json") is not None, "the sandbox to answer")
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+        log.close()
+
+
+def run_crashes(folder: Path, *, kills: int, seed: int, at_least: int = 3) -> Tally:
+    """Kill the gateway ``kills`` times while clients send, then let it finish, and count."""
+    tally = Tally(seed)
+    began = time.monotonic()
+    chance = random.Random(seed)
+    plan = _plan(kills, at_least, chance)
+    with sandbox_process(folder) as sandbox:
+        port = free_port()
+        (folder / "routes.yaml").write_text(ROUTES.format(port=port, sandbox=sandbox))
+        _templates(folder)
+        _faults(sandbox, seed)
+        clients = _Clients(f"http://127.0.0.1:{port}/in/app", seed)
+        clients.start()
+        for point, count in plan:
+            _one_life(folder, point, count, tally)
+        process = _start(folder, {})
+        try:
+            time.sleep(0.5)
+            clients.finish()
+            _put(f"{sandbox}/faults", {})
+            wait_for(lambda: _drained(folder), "the queue to drain", 120.0)
+        finally:
+            process.terminate()
+            code = process.wait(40)
+        if code != 0:
+            tally.faults.append(f"the last stop ended with exit code {code}")
+        tickets = _get(f"{sandbox}/tickets.json")
+    tally.resent = clients.resent
+    _count(folder, clients.answered, tickets, tally)
+    tally.seconds = time.monotonic() - began
+    return tally
+
+
+def _plan(kills: int, at_least: int, chance: random.Random) -> list[tuple[Point, int]]:
+    points = [*Point] * at_least
+    points += [chance.choice([*Point]) for _ in range(kills - len(points))]
+    chance.shuffle(points)
+    return [(point, chance.randint(1, 6)) for point in points]
+
+
+def _one_life(folder: Path, point: Point, count: int, tally: Tally) -> None:
+    """Start the gateway, let it come to its point, and see it dead."""
+    if point in {Point.CLAIM_BEFORE_COMMIT, Point.CLAIM_AFTER_COMMIT}:
+        count = 1  # claims happen at the start, when what the last life left is taken up
+    process = _start(folder, {ENVIRONMENT: f"{point.value}={count}"})
+    try:
+        process.wait(6.0)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        tally.plain_kills += 1
+        return
+    if process.returncode == -signal.SIGKILL:
+        tally.kills[point.value] += 1
+    else:
+        tally.faults.append(f"the gateway ended by itself with {process.returncode} before {point.value}")
+
+
+def _start(folder: Path, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+    with (folder / "gateway.log").open("ab") as log:
+        return subprocess.Popen(
+            [*PROGRAM, "serve", "--config", str(folder / "routes.yaml")],
+            stdout=log,
+            stderr=log,
+            env={**os.environ, **environment},
+        )
+
+
+def _templates(folder: Path) -> None:
+    target = folder / "templates" / "generic"
+    target.mkdir(parents=True)
+    (target / "title.j2").write_text("{{ event.title }}")
+    (target / "body.txt.j2").write_text("{{ event.text }}")
+
+
+def _faults(sandbox: str, seed: int) -> None:
+    """A helpdesk that is not well either: now and then it commits and drops the connection, or stands still."""
+    faults = [
+        {"fault": "commit_then_drop", "probability": 0.03, "seed": seed},
+        {"fault": "refuse", "probability": 0.03, "seed": seed + 1},
+    ]
+    _put(f"{sandbox}/faults", {"osticket": faults})
+
+
+def _drained(folder: Path) -> bool:
+    async def look() -> bool:
+        async with reading(folder / "journal.db") as reader:
+            counts = await reader.counts()
+        return counts.receipts_waiting == 0 and sum(counts.actions_waiting.values()) == 0
+
+    return asyncio.run(look())
+
+
+def _views(folder: Path) -> list[ReceiptView]:
+    async def read() -> list[ReceiptView]:
+        async with reading(folder / "journal.db") as reader:
+            lines = await reader.receipts(limit=1_000_000)
+            views = [await reader.receipt(line.id) for line in lines]
+        return [view for view in views if view is not None]
+
+    return asyncio.run(read())
+
+
+def _count(folder: Path, answered: dict[str, str], tickets: object, tally: Tally) -> None:
+    """Hold the promise against what is there."""
+    assert isinstance(tickets, list)
+    views = {view.id: view for view in _views(folder)}
+    where: dict[str, list[str]] = {}
+    for ticket in tickets:
+        tally.tickets += 1
+        for entry in ticket["entries"]:
+            tally.entries += 1
+            if entry["message_id"]:
+                where.setdefault(entry["message_id"].partition("@")[0].removeprefix("<tg-"), []).append(
+                    ticket["number"]
+                )
+    tally.accepted = len(answered)
+    for mark, identity in answered.items():
+        if identity == "different ids":
+            tally.faults.append(f"mark {mark}")
+        elif identity not in views:
+            tally.faults.append(f"mark {mark}: receipt {identity} was answered with 2xx and is gone")
+    creates: dict[str, list[str]] = {}
+    occurrences: Counter[str] = Counter()
+    incidents: dict[str, int] = {}
+    for view in views.values():
+        _count_receipt(view, where, creates, occurrences, tally)
+        incidents.update({incident.id: incident.occurrences for incident in view.incidents})
+    tally.incidents = len(incidents)
+    for incident, counted in incidents.items():
+        if len(creates.get(incident, [])) != 1:
+            tally.faults.append(f"incident {incident} has tickets {creates.get(incident)}")
+        if occurrences[incident] != counted:
+            tally.faults.append(f"incident {incident} counts {counted} of {occurrences[incident]} problems")
+    if tally.tickets != len(incidents):
+        tally.faults.append(f"{len(incidents)} incidents, but {tally.tickets} tickets")
+
+
+def _count_receipt(
+    view: ReceiptView,
+    where: dict[str, list[str]],
+    creates: dict[str, list[str]],
+    occurrences: Counter[str],
+    tally: Tally,
+) -> None:
+    if len(view.events) != 1:
+        tally.faults.append(f"receipt {view.id} is {view.status} with {len(view.events)} events")
+        return
+    event = view.events[0]
+    tally.reasons[event.reason.value] += 1
+    if event.reason in COUNTED:
+        occurrences[event.incident] += 1
+    for action in view.actions:
+        found = where.get(action.marker, [])
+        tally.looked_up += sum(attempt.outcome == "unknown" for attempt in action.attempts)
+        if action.status is not ActionStatus.DELIVERED:
+            tally.faults.append(f"{action.kind} {action.id} is {action.status} ({action.reason})")
+        elif len(found) != 1:
+            tally.faults.append(f"{action.kind} {action.id} stands {len(found)} times in the helpdesk: {found}")
+        elif view.ticket is not None and found[0] != view.ticket.number:
+            tally.faults.append(f"{action.kind} {action.id} is in ticket {found[0]}, not {view.ticket.number}")
+        if action.kind is ActionKind.CREATE:
+            creates.setdefault(action.incident, []).extend(found)
+
+
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
+    """Ask until the condition holds.
+
+    Raises:
+        TimeoutError: naming ``what`` did not come.
+    """
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited {seconds:g} s for {what}")
+        threading.Event().wait(0.05)
+
+
+def _get(url: str) -> object | None:
+    try:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+            value: object = json.load(answer)
+            return value
+    except (OSError, urllib.error.URLError):
+        return None
+
+
+def _put(url: str, value: object) -> None:
+    request = urllib.request.Request(url, data=json.dumps(value).encode(), method="PUT")
+    request.add_header("Content-Type", "application/json")
+    with urllib.request.urlopen(request, timeout=PATIENCE):
+        return
