@@ -148,9 +148,11 @@ def configuration() -> str:
 
     tell(models.File, "The whole file", 2)
     lines += ["## Sources\n", "A source is served at `/in/NAME`. What it may say depends on its `kind`.\n"]
+    tell(models.Auth, "auth", 3)
     for name, source in sorted(known.source_kinds.items()):
         tell(source.settings, f"`kind: {name}` ({source.title})", 3)
     lines += ["## Helpdesks\n"]
+    tell(models.Limits, "limits", 3)
     for name, helpdesk in sorted(known.helpdesk_kinds.items()):
         tell(helpdesk.settings, f"`kind: {name}`", 3)
         lines += [f"Fields of a ticket (`ticket.fields`) in {name}:\n", "| field | meaning |\n|---|---|"]
@@ -176,8 +178,8 @@ def reasons() -> str:
 
 def commands() -> str | None:
     """The page about the command line; None while there is no command line."""
-    group = _find("gateway.cli.main", click.Group)
-    if group is None:
+    group = getattr(importlib.import_module("gateway.cli"), "cli", None)
+    if not isinstance(group, click.Group):
         return None
     parts = ["# Command line\n"]
 
@@ -210,20 +212,6 @@ def metrics() -> str | None:
         labels = ", ".join(f"`{label}`" for label in each.labels)
         lines.append(f"| `{each.name}` | {each.type} | {labels} | {each.help} |")
     return "\n".join(lines) + "\n"
-
-
-def _find(module: str, kind: type[click.Group]) -> click.Group | None:
-    try:
-        loaded = importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != module:
-            raise
-        return None
-    found = [each for each in vars(loaded).values() if isinstance(each, kind)]
-    if not found:
-        raise SystemExit(f"{module} holds no click group")
-    names = {id(inner) for each in found for inner in each.commands.values()}
-    return next((each for each in found if id(each) not in names), found[0])
 
 
 PAGES: dict[str, Callable[[], str | None]] = {

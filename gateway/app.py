@@ -353,8 +353,8 @@ async def serve_until_stopped(
     loop.add_signal_handler(signal.SIGHUP, lambda: extra.add(loop.create_task(_reload(gateway, config.path))))
     if then is not None:
         extra.add(loop.create_task(then(gateway)))
-    stop = loop.create_task(stopping.wait())
-    waiting: list[asyncio.Future[bool] | asyncio.Future[None]] = [stop, gateway.failure]
+    stop = loop.create_task(_until(stopping))
+    waiting: list[asyncio.Future[None]] = [stop, gateway.failure]
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     failed = gateway.failure.done()
     if not failed:
@@ -380,3 +380,7 @@ async def _reload(gateway: Gateway, path: Path) -> None:
         log.error("configuration not put in force; the old one stays", detail=why)
     if not refused:
         log.info("configuration read again", digest=config.digest[:12])
+
+
+async def _until(event: asyncio.Event) -> None:
+    await event.wait()

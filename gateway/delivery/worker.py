@@ -320,7 +320,9 @@ class Delivery:
             following = Next(status, Reason.AUTH_BROKEN, now)
             await self._pause(outcome.detail)
         await self._record(action, outcome, following, seconds, burnt=not paused)
-        if self._breaker.record(action.id, failed=outcome.kind in FAILURES, now=now):
+        # A limit that concerns one requester says nothing of the helpdesk's health.
+        failed = outcome.kind in FAILURES and outcome.reason is not Reason.RATE_LIMITED
+        if self._breaker.record(action.id, failed=failed, now=now):
             self._watcher.helpdesk(self._connector.name, "breaker_open", outcome.detail)
 
     async def _confirm(self, outcome: Outcome) -> Outcome:

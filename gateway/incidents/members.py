@@ -51,7 +51,6 @@ def started(member: Member | None, event: Event, source: str, received_at: float
         in_problem=True,
         problem_id=event.problem_id or (member.problem_id if member.in_problem else ""),
         last_problem_at=at,
-        recovered_at=member.recovered_at if member.clock is clock else 0.0,  # of another clock: not to be compared
         clock=clock,
     )
 
@@ -63,7 +62,7 @@ def ended(member: Member, event: Event, received_at: float) -> Member:
         member,
         in_problem=False,
         problem_id=event.problem_id or member.problem_id,
-        last_problem_at=member.last_problem_at if member.clock is clock else 0.0,
+        last_problem_at=member.last_problem_at if member.clock is clock else 0.0,  # of another clock: never compared
         recovered_at=at,
         clock=clock,
     )

@@ -116,7 +116,7 @@ class Bodies:
         other = Bodies(target)
         for name in names:
             content = self.load(Stored(None, name))
-            other._write(name, content)  # noqa: SLF001 - the same class
+            other._write(name, content)
 
 
 def _sync_folder(folder: Path) -> None:

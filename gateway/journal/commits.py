@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import Generic, TypeVar, cast
 
 from gateway import faultpoints
@@ -27,7 +28,7 @@ COMMIT_DELAY = "TICKET_GATEWAY_COMMIT_DELAY_MS"
 _MOST_INTAKE = 512
 _MOST_URGENT = 256
 _MOST_OTHERS = 64
-_CHECKPOINT_AFTER = 16 * 2**20  # octets written, roughly
+_CHECKPOINT_AFTER = 32 * 2**20  # octets written, roughly
 _ROOM_EVERY = 0.25
 
 T = TypeVar("T")
@@ -147,10 +148,11 @@ class Writer:
         An exception of ``run`` undoes only what that function wrote, and is raised here.
         """
         self.check()
-        work = Work(sort, run, asyncio.get_running_loop().create_future(), abandoned)
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        work = Work(sort, run, future, abandoned)
         (self._urgent if sort in _URGENT else self._others).append(cast("Work[object]", work))
         self._wake.set()
-        return await work.future
+        return await future
 
     async def close(self) -> None:
         """Finish what is queued, then end the thread."""
@@ -176,7 +178,7 @@ class Writer:
                 continue
             batch = self._next()
             try:
-                await self._on_thread(lambda batch=batch: self._commit(batch))  # type: ignore[misc]
+                await self._on_thread(partial(self._commit, batch))
             except JournalBroken as error:
                 self._break(str(error), batch)
                 continue
@@ -250,7 +252,7 @@ def _guarded(connection: sqlite3.Connection, work: Work[object]) -> tuple[bool, 
     connection.execute("SAVEPOINT work")
     try:
         answer = work.run(connection)
-    except Exception as error:  # noqa: BLE001 - it is raised where this work is awaited; its neighbours go on
+    except Exception as error:
         if isinstance(error, sqlite3.Error) and is_fatal(error):
             raise
         connection.execute("ROLLBACK TO work")

@@ -312,7 +312,9 @@ def _requeue_receipt(connection: sqlite3.Connection, name: str, now: float) -> b
 
 def drop(connection: sqlite3.Connection, ids: Sequence[str], now: float, who: str) -> list[str]:
     """Drop dead actions and receipts for good."""
-    return [name for name in ids if _drop_action(connection, name, now, who) or _drop_receipt(connection, name, now, who)]
+    return [
+        name for name in ids if _drop_action(connection, name, now, who) or _drop_receipt(connection, name, now, who)
+    ]
 
 
 def _drop_action(connection: sqlite3.Connection, name: str, now: float, who: str) -> bool:

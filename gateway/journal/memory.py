@@ -193,7 +193,9 @@ class MemoryJournal:
             if group:
                 by_member[wanted] = group
         tombstones: dict[str, tuple[Tombstone, ...]] = {}
-        for stone in sorted(self._tombstones.values(), key=lambda stone: (stone.at, stone.origin_key, stone.problem_id)):
+        for stone in sorted(
+            self._tombstones.values(), key=lambda stone: (stone.at, stone.origin_key, stone.problem_id)
+        ):
             if stone.key in lookup.keys and stone.expires_at > now:
                 tombstones[stone.key] = (*tombstones.get(stone.key, ()), stone)
         seen = [*by_key.values(), *(incident for group in by_member.values() for incident in group)]
@@ -564,7 +566,9 @@ class MemoryJournal:
     async def prune(self, *, now: float, keep: float, keep_links: float, limit: int) -> int:
         """Delete finished receipts that are past their time."""
         self._check()
-        held_back = {a.receipt for a in self._actions.values() if a.status in UNFINISHED or a.status is ActionStatus.DEAD}
+        held_back = {
+            a.receipt for a in self._actions.values() if a.status in UNFINISHED or a.status is ActionStatus.DEAD
+        }
         old = [
             name
             for name, held in self._receipts.items()

@@ -52,7 +52,7 @@ def _apply(connection: sqlite3.Connection, number: int, text: str) -> None:
 
 
 def statements(text: str) -> list[str]:
-    """The single statements of a script. (``executescript`` would commit on its own before each script.)"""
+    """The single statements of a script. ``executescript`` would commit on its own before each script."""
     found: list[str] = []
     pending = ""
     for line in text.splitlines(keepends=True):

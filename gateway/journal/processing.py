@@ -181,7 +181,14 @@ def _write(connection: sqlite3.Connection, processed: Processed, attachments: At
         connection.execute(
             "INSERT OR REPLACE INTO tombstone (key, origin_key, problem_id, at, clock, expires_at)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            (clean(stone.key), clean(stone.origin_key), clean(stone.problem_id), stone.at, stone.clock, stone.expires_at),
+            (
+                clean(stone.key),
+                clean(stone.origin_key),
+                clean(stone.problem_id),
+                stone.at,
+                stone.clock,
+                stone.expires_at,
+            ),
         )
     write_history(connection, processed.history)
 
@@ -210,7 +217,7 @@ def _finish_cause(connection: sqlite3.Connection, processed: Processed) -> tuple
     return row["source"], row["received_at"]
 
 
-_INSERT_INCIDENT = f"INSERT INTO incident ({INCIDENT_COLUMNS}) VALUES ({','.join('?' * 18)}, NULL)"
+_INSERT_INCIDENT = f"INSERT INTO incident ({INCIDENT_COLUMNS}) VALUES ({','.join('?' * 18)}, NULL)"  # noqa: S608 - constant
 _UPDATE_INCIDENT = """
 UPDATE incident SET id = ?, key = ?, state = ?, version = ?, route = ?, helpdesk = ?, plan = ?, severity = ?, title = ?,
     host = ?, service = ?, occurrences = ?, sequence = ?, opened_at = ?, last_event_at = ?, last_appended_at = ?,

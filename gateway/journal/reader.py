@@ -143,7 +143,9 @@ def _receipt(connection: sqlite3.Connection, prefix: str) -> ReceiptView | None:
     name = row["id"]
     events = _events(connection, name)
     actions = _actions(connection, name)
-    ids = list(dict.fromkeys(found for found in [*(e.incident for e in events), *(a.incident for a in actions)] if found))
+    ids = list(
+        dict.fromkeys(found for found in [*(e.incident for e in events), *(a.incident for a in actions)] if found)
+    )
     incidents = incidents_by_id(connection, ids)
     ordered = tuple(incidents[found] for found in ids if found in incidents)
     return ReceiptView(
@@ -258,7 +260,9 @@ ORDER BY r.sequence DESC LIMIT :limit
 def _receipts(connection: sqlite3.Connection, limit: int, source: str, status: str, before: str) -> list[ReceiptLine]:
     end = 2**62
     if before:
-        row = connection.execute("SELECT sequence FROM receipt WHERE id = ?", (_whole_id(connection, before),)).fetchone()
+        row = connection.execute(
+            "SELECT sequence FROM receipt WHERE id = ?", (_whole_id(connection, before),)
+        ).fetchone()
         if row is None:
             return []
         end = row[0]

@@ -14,6 +14,19 @@ _OLD = """
 SELECT sequence, id FROM receipt
 WHERE sequence > ? AND received_at < ? AND status = 'processed' ORDER BY sequence LIMIT ?
 """
+# Bounded, since the writer does nothing else meanwhile; what is left goes with the next call.
+_EXPIRED_KEYS = """
+DELETE FROM duplicate WHERE (key, digest) IN (
+    SELECT key, digest FROM duplicate WHERE expires_at < ? ORDER BY expires_at LIMIT ?)
+"""
+_EXPIRED_EVENT_KEYS = """
+DELETE FROM event_duplicate WHERE (source, key) IN (
+    SELECT source, key FROM event_duplicate WHERE seen_at < ? ORDER BY seen_at LIMIT ?)
+"""
+_EXPIRED_TOMBSTONES = """
+DELETE FROM tombstone WHERE (key, origin_key, problem_id) IN (
+    SELECT key, origin_key, problem_id FROM tombstone WHERE expires_at < ? ORDER BY expires_at LIMIT ?)
+"""
 _HELD = """
 SELECT DISTINCT receipt FROM action
 WHERE receipt IN (SELECT value FROM json_each(?))
@@ -21,7 +34,9 @@ WHERE receipt IN (SELECT value FROM json_each(?))
 """
 
 
-def prune(connection: sqlite3.Connection, now: float, keep: float, keep_links: float, limit: int) -> tuple[int, list[str]]:
+def prune(
+    connection: sqlite3.Connection, now: float, keep: float, keep_links: float, limit: int
+) -> tuple[int, list[str]]:
     """Delete what is past its time; gives back the number of receipts and the body files to unlink after the commit."""
     chosen: list[tuple[int, str]] = []
     after = -1
@@ -35,9 +50,10 @@ def prune(connection: sqlite3.Connection, now: float, keep: float, keep_links: f
         after = page[-1][0]
     files = _delete_receipts(connection, chosen)
     files += _delete_incidents(connection, now, keep, keep_links, limit)
-    connection.execute("DELETE FROM duplicate WHERE expires_at < ?", (now,))
-    connection.execute("DELETE FROM event_duplicate WHERE seen_at < ?", (now - max(keep, DUPLICATE_KEYS),))
-    connection.execute("DELETE FROM tombstone WHERE expires_at < ?", (now,))
+    most = max(limit * 10, 20_000)
+    connection.execute(_EXPIRED_KEYS, (now, most))
+    connection.execute(_EXPIRED_EVENT_KEYS, (now - max(keep, DUPLICATE_KEYS), most))
+    connection.execute(_EXPIRED_TOMBSTONES, (now, most))
     return len(chosen), files
 
 
@@ -69,7 +85,9 @@ def _delete_actions(connection: sqlite3.Connection, ids: Sequence[str]) -> list[
     files = _files(connection, "request WHERE action IN (SELECT value FROM json_each(?))", wanted)
     for table in ("request", "attempt"):
         connection.execute(f"DELETE FROM {table} WHERE action IN (SELECT value FROM json_each(?))", (wanted,))  # noqa: S608 - constant
-    connection.execute("DELETE FROM history WHERE action != '' AND action IN (SELECT value FROM json_each(?))", (wanted,))
+    connection.execute(
+        "DELETE FROM history WHERE action != '' AND action IN (SELECT value FROM json_each(?))", (wanted,)
+    )
     connection.execute("DELETE FROM action WHERE id IN (SELECT value FROM json_each(?))", (wanted,))
     return files
 

@@ -133,10 +133,12 @@ class SqliteJournal:
         self._writer.check_room()
         await self._writer.do(
             Sort.OTHER,
-            lambda connection: connection.execute(
-                "INSERT OR REPLACE INTO meta (name, value) VALUES ('probe', ?)",
-                (str(now),),
-            ).rowcount,
+            lambda connection: (
+                connection.execute(
+                    "INSERT OR REPLACE INTO meta (name, value) VALUES ('probe', ?)",
+                    (str(now),),
+                ).rowcount
+            ),
         )
 
     # ---------------------------------------------------------------------------------------------------- processing
@@ -161,10 +163,7 @@ class SqliteJournal:
         rows = await self._writer.do(Sort.CLAIM, run, abandoned=give_back)
         receipts: list[Receipt] = []
         for row in rows:
-            stored = Stored(row["content"], row["file"])
-            body = stored.content
-            if body is None:
-                body = await self._on_files(lambda stored=stored: self._bodies.load(stored))  # type: ignore[misc]
+            body = await self._load(Stored(row["content"], row["file"]))
             receipts.append(receipt_from_row(row, body))
         return receipts
 
@@ -216,17 +215,15 @@ class SqliteJournal:
         self._writer.check()
         async with self._claiming:
             self._let_go = set()
-            for name in [name for name, claim in self._claims.items() if not claim.begun and claim.until <= now]:
-                del self._claims[name]
-            taken = set(self._claims)
-            creating = {claim.creates_for for claim in self._claims.values() if claim.helpdesk == helpdesk}
+            live = {name: claim for name, claim in self._claims.items() if claim.begun or claim.until > now}
+            creating = {claim.creates_for for claim in live.values() if claim.helpdesk == helpdesk}
             rows = await self._lookups.ask(
                 lambda connection: delivering.due(
                     connection,
                     helpdesk,
                     limit=limit,
                     now=now,
-                    taken=taken,
+                    taken=live,
                     creating=creating,
                 ),
             )
@@ -358,7 +355,9 @@ class SqliteJournal:
         values = (state.name, state.fingerprint, state.paused_since, clean(state.paused_reason), state.paused_total)
         await self._writer.do(
             Sort.OTHER,
-            lambda connection: connection.execute("INSERT OR REPLACE INTO helpdesk VALUES (?, ?, ?, ?, ?)", values).rowcount,
+            lambda connection: (
+                connection.execute("INSERT OR REPLACE INTO helpdesk VALUES (?, ?, ?, ?, ?)", values).rowcount
+            ),
         )
 
     async def write_history(self, lines: Sequence[HistoryLine]) -> None:
@@ -386,19 +385,19 @@ class SqliteJournal:
         self._writer.check()
 
         def run(connection: sqlite3.Connection) -> list[str]:
+            folder.mkdir(mode=0o700, parents=True)
             copy = sqlite3.connect(folder / self._path.name)
             try:
                 connection.backup(copy)
                 return _files(copy)
             finally:
                 copy.close()
+                (folder / self._path.name).chmod(0o600)
 
         async with self._keeping_files:
             try:
-                folder.mkdir(mode=0o700, parents=True)
                 files = await self._views.ask(run)
                 await self._on_files(lambda: self._bodies.copy(files, folder / "bodies"))
-                (folder / self._path.name).chmod(0o600)
                 await self._on_files(lambda: _sync(folder / self._path.name, folder))
             except (OSError, sqlite3.Error) as error:
                 raise JournalError(f"the backup to {target} failed: {error}") from error

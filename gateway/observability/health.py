@@ -4,10 +4,11 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
-from gateway.journal.protocol import Journal, JournalError
+from gateway.journal.protocol import JournalError
 
 Check = Callable[[], Awaitable[str | None]]
 """None if all is well, else one sentence for the person who must act. No secrets, no paths of requests."""
@@ -64,7 +65,15 @@ class Health:
             return "the check itself failed; see the log"
 
 
-def journal_check(journal: Journal, now: Callable[[], float]) -> Check:
+class Probed(Protocol):
+    """A journal, as far as readiness is concerned."""
+
+    async def probe(self, now: float) -> None:
+        """Do one real durable write."""
+        ...
+
+
+def journal_check(journal: Probed, now: Callable[[], float]) -> Check:
     """A check that does one real durable write."""
 
     async def check() -> str | None:

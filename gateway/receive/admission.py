@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from gateway.config.models import Server
 from gateway.config.values import RateLimit
 from gateway.journal.protocol import Counts, JournalError, Reader
 from gateway.receive.problems import Problem, Refusal
@@ -50,6 +51,16 @@ class Admission:
         self.in_flight = 0
         self.stopping = False
         self.counts: Counts | None = None
+
+    @classmethod
+    def of(cls, server: Server, free: Callable[[], int] | None = None) -> "Admission":
+        """The gates as they are configured."""
+        return cls(
+            min_free=server.journal.min_free,
+            max_waiting=server.journal.max_waiting,
+            max_in_flight=server.http.max_in_flight,
+            free=free,
+        )
 
     def refusal(self) -> Problem | None:
         """Why nothing can be taken now, or None."""

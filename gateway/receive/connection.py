@@ -96,7 +96,8 @@ class BoundedConnection(HttpToolsProtocol):
         """Take a place, or say that there is none."""
         self._counted = False
         self._whole: object = None  # the scope of the last request whose headers are complete
-        self._header_bytes = 0
+        self._header_bytes = 0  # of a header section that is not complete yet
+        self._arriving = 0  # the same, with the piece that is being parsed
         self._timer: asyncio.TimerHandle | None = None
         self._drained = 0
         self._deaf = False
@@ -130,13 +131,14 @@ class BoundedConnection(HttpToolsProtocol):
             return
         if self._deaf:
             return
+        self._arriving = self._header_bytes + len(data)
         super().data_received(data)
         if self.scope is self._whole:  # no header section is under way
             if self._timer is not None:
                 self._stop_timer()
             self._header_bytes = 0
             return
-        self._header_bytes += len(data)
+        self._header_bytes = self._arriving
         if self._header_bytes > self.shared.header_bytes:
             self.send_400_response("The header section is too large.")
         elif self._timer is None and not self._deaf:
@@ -147,7 +149,8 @@ class BoundedConnection(HttpToolsProtocol):
         headers = self.headers
         if len(headers) > self.shared.header_count:
             raise ValueError("too many headers")
-        if sum(len(name) + len(value) for name, value in headers) > self.shared.header_bytes:
+        # Only where so much came in at all is it worth counting what of it were headers.
+        if self._arriving > self.shared.header_bytes and self._size_of_headers() > self.shared.header_bytes:
             raise ValueError("too large headers")
         super().on_headers_complete()
         self._whole = self.scope
@@ -162,6 +165,9 @@ class BoundedConnection(HttpToolsProtocol):
             self.cycle.keep_alive = False
             return
         super().send_400_response(msg)
+
+    def _size_of_headers(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     def mid_request(self) -> bool:
         """True while a request's body is still expected."""

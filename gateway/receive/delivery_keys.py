@@ -25,14 +25,16 @@ KEPT_HEADERS: tuple[str, ...] = (
 )
 """Headers that are stored with a receipt. Never one that proves anything: credentials, cookies, signatures."""
 
-_KEPT = tuple((name, name.encode()) for name in KEPT_HEADERS)
+_KEPT = {name.encode(): name for name in KEPT_HEADERS}
 _LONGEST_VALUE = 1024
 _LONGEST_KEY = 255
 
 
 def kept_headers(headers: Mapping[bytes, bytes]) -> tuple[tuple[str, str], ...]:
     """The allow-listed headers, as text, each cut at 1024 characters."""
-    return tuple((name, headers[key].decode("latin-1")[:_LONGEST_VALUE]) for name, key in _KEPT if key in headers)
+    return tuple(
+        [(_KEPT[key], value[:_LONGEST_VALUE].decode("latin-1")) for key, value in headers.items() if key in _KEPT]
+    )
 
 
 def duplicate_key(
@@ -50,8 +52,7 @@ def duplicate_key(
             return DuplicateKey(_short(prefix + value.decode("latin-1")), GIVEN_HORIZON)
     if horizon <= 0:
         return None
-    digest = hashlib.sha256(headers.get(b"content-type", b"") + b"\0" + query + b"\0")
-    digest.update(body)
+    digest = hashlib.sha256(b"%b\0%b\0%b" % (headers.get(b"content-type", b""), query, body))
     return DuplicateKey("request:" + digest.hexdigest(), horizon, given=False)
 
 

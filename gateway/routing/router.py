@@ -7,9 +7,10 @@ import orjson
 
 from gateway.config.models import IncidentPolicy, Route, Unrouted
 from gateway.model.decision import Chosen, Clause, Decision, RuleTrace
+from gateway.routing.clauses import Every
 from gateway.routing.errors import RuleError, RuleErrors
 from gateway.routing.fields import Subject, UnknownField, reader_of
-from gateway.routing.matchers import Compiler, Every
+from gateway.routing.matchers import Compiler
 
 UNROUTED = "unrouted"
 """The name of the ``unrouted`` section where a route's name is wanted."""

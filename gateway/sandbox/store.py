@@ -280,7 +280,8 @@ class Store:
             f" WHERE ticket IN ({marks}) ORDER BY id",
             tickets,
         ):
-            entries[row[0]].append(Entry(*row[1:], tuple(files_of.get(row[1], ()))))
+            values = [*row[1:], tuple(files_of.get(row[1], ()))]
+            entries[row[0]].append(Entry(*values))
         events: dict[int, list[TicketEvent]] = defaultdict(list)
         for row in self._db.execute(
             f"SELECT ticket, kind, detail, created FROM event WHERE ticket IN ({marks}) ORDER BY id",  # noqa: S608 - marks

@@ -28,7 +28,7 @@ def test_what_osticket_does_instead_is_told_as_information(tmp_path: Path) -> No
         "routes.yaml:19:34: info: routes[0].incident.recover.action: close: osTicket closes nothing"
     )
     assert close.endswith("(close_unsupported)")
-    assert reopen.startswith("routes.yaml:19:58: info: routes[0].incident.reopen_within: 3d: ")
+    assert reopen.startswith("routes.yaml:19:57: info: routes[0].incident.reopen_within: 3d: ")
     assert reopen.endswith("(reopen_unsupported)")
 
 

@@ -209,7 +209,7 @@ def run_crashes(folder: Path, *, kills: int, seed: int, at_least: int = 3) -> Ta
         try:
             time.sleep(0.5)
             clients.finish()
-            _put(f"{sandbox}/faults", {})
+            _put(f"{sandbox}/faults", {"osticket": []})
             wait_for(lambda: _drained(folder), "the queue to drain", 120.0)
         finally:
             process.terminate()

@@ -235,3 +235,17 @@ def test_a_recovery_stays_behind_the_problem_that_it_ends_in_the_same_receipt() 
     assert order_within_receipt([problem("a", episode="2"), recovery("a", episode="1")]) == (1, 0)
     assert order_within_receipt([problem("a", at=9.0), recovery("a", at=8.0)]) == (1, 0)
     assert order_within_receipt([problem("a", at=8.0), recovery("a", at=9.0)]) == (0, 1)
+    assert order_within_receipt([problem("a", at=9.0), recovery("a", at=9.0)]) == (0, 1)
+
+
+def test_an_instant_of_another_clock_is_not_kept_beside_a_new_one() -> None:
+    member = members.started(None, problem(), "s", 5000.0)
+    assert members.ended(member, recovery(), 5001.0).last_problem_at == 5000.0
+    assert members.ended(member, recovery(at=10.0), 5001.0).last_problem_at == 0.0
+
+
+def test_a_relapse_is_possible_up_to_the_very_end_of_reopen_within() -> None:
+    memory = Memory(plan(Policy(reopen_within=10.0)))
+    memory.send(problem(), 0.0)
+    memory.send(recovery(), 1.0)
+    assert memory.send(problem(), 11.0).reason is Reason.RELAPSED

@@ -108,7 +108,9 @@ def an_incident(
 
 def a_plan(reopen_within: float = 0.0) -> Plan:
     template = Template("t", "text")
-    return Plan("databases", "osticket", Policy(reopen_within=reopen_within), TicketSpec(*[template] * 4))
+    return Plan(
+        "databases", "osticket", Policy(reopen_within=reopen_within), TicketSpec(template, template, template, template)
+    )
 
 
 def an_action(

@@ -181,7 +181,9 @@ async def test_a_dead_letter_of_unknown_outcome_is_resolved_when_requeued(journa
     await processed(journal, an_action(an_incident().id))
     [action] = await claimed(journal)
     await begun(journal, action)
-    await journal.finish_attempt(finished(action, ActionStatus.DEAD, OutcomeKind.UNKNOWN, reason=Reason.UNKNOWN_OUTCOME))
+    await journal.finish_attempt(
+        finished(action, ActionStatus.DEAD, OutcomeKind.UNKNOWN, reason=Reason.UNKNOWN_OUTCOME)
+    )
     await journal.requeue([action.id], now=NOON)
     [again] = await claimed(journal)
     assert (again.resolve, again.request) == (True, b"request")
@@ -241,7 +243,9 @@ async def test_creates_for_an_unseen_requester_go_one_at_a_time_until_one_is_del
 
 
 async def test_other_requesters_and_other_helpdesks_do_not_wait(journal: Journal) -> None:
-    for number, (who, helpdesk) in enumerate([(WHO, "osticket"), ("b@x", "osticket"), (WHO, "zammad"), ("", "osticket")]):
+    for number, (who, helpdesk) in enumerate(
+        [(WHO, "osticket"), ("b@x", "osticket"), (WHO, "zammad"), ("", "osticket")]
+    ):
         incident = an_incident(f"key-{number}")
         await processed(journal, an_action(incident.id, requester=who, helpdesk=helpdesk), incident=incident)
     assert len(await claimed(journal)) == 3

@@ -231,7 +231,9 @@ async def test_attachments_come_back_and_are_checked(journal: Journal) -> None:
     event = an_event(attachments=[Attachment("a.bin", "application/octet-stream", content)])
     receipt = a_receipt()
     await journal.accept(receipt)
-    await journal.commit_processed([Processed(receipt.id, events=(a_record(event), a_record(event, index=1, keep=False)))])
+    await journal.commit_processed(
+        [Processed(receipt.id, events=(a_record(event), a_record(event, index=1, keep=False)))]
+    )
     ref = AttachmentRef(receipt.id, 0, 0, "a.bin", "application/octet-stream", 100_000, event.attachments[0].sha256)
     assert await journal.attachment(ref) == content
     with pytest.raises(JournalError, match="gone"):
@@ -244,7 +246,9 @@ async def test_text_that_has_no_utf8_form_is_stored_all_the_same(journal: Journa
     receipt = a_receipt()
     await journal.accept(receipt)
     event = replace(an_event("bad \ud800 title"), labels={"k\udfff": "v\ud800"})
-    assert await journal.commit_processed([Processed(receipt.id, events=(a_record(event),))]) == [CommitResult.COMMITTED]
+    assert await journal.commit_processed([Processed(receipt.id, events=(a_record(event),))]) == [
+        CommitResult.COMMITTED
+    ]
     assert await journal.reader().receipt(receipt.id) is not None
 
 

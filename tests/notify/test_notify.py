@@ -1,7 +1,9 @@
 """The script that monitoring hosts run, as real processes against a real (small) HTTP server."""
 
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -11,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
+from tests.sources.support import only, parsed
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "ticket-gateway-notify"
 Answer = Callable[[int], int | None]
@@ -192,6 +196,45 @@ def test_a_spool_file_that_is_broken_three_times_is_set_aside(gateway: Recorder,
     assert len(names(spool, "broken")) == 1
 
 
+def test_an_address_that_is_away_does_not_hold_up_another(gateway: Recorder, spool: Path) -> None:
+    notify(spool, down(), "a")
+    notify(spool, "nonsense://x", "b")
+    assert notify(spool, gateway.url, "c").returncode == 0
+    assert gateway.hosts == ["c"]
+    assert len(names(spool)) == 2
+
+
+def test_a_process_killed_while_it_sends_loses_nothing(gateway: Recorder, spool: Path) -> None:
+    arrived = threading.Event()
+    go_on = threading.Event()
+
+    def hold(_number: int) -> int:
+        arrived.set()
+        go_on.wait(20)
+        return 202
+
+    gateway.answer = hold
+    process = subprocess.Popen(command(spool, gateway.url, "nagios"), env=environment("a"), stderr=subprocess.DEVNULL)
+    assert arrived.wait(20)
+    process.kill()
+    process.wait(20)
+    go_on.set()
+    gateway.answer = lambda _number: 202
+    assert flush(spool, gateway.url).returncode == 0
+    assert gateway.hosts == ["a", "a"]
+    assert len(set(gateway.keys)) == 1
+    assert names(spool) == []
+
+
+def test_what_it_sends_is_what_the_nagios_source_reads(gateway: Recorder, spool: Path) -> None:
+    variables = environment("web01") | {"NAGIOS_SERVICEDESC": "Disk /", "NAGIOS_SERVICESTATE": "CRITICAL"}
+    variables["NAGIOS_SERVICEOUTPUT"] = 'C:\\Temp "50%" full'
+    subprocess.run(command(spool, gateway.url, "nagios"), env=variables, timeout=30, check=True)
+    ((_, headers, body),) = gateway.requests
+    parsed_event = only(parsed("nagios", body, headers["Content-Type"]))
+    assert (parsed_event.title, parsed_event.text) == ("CRITICAL: Disk / on web01", 'C:\\Temp "50%" full')
+
+
 def test_a_spool_that_cannot_be_written_still_sends_and_else_fails(gateway: Recorder, tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("no folder")
@@ -207,6 +250,28 @@ def test_a_gateway_that_does_not_answer_ends_the_run_in_time(spool: Path) -> Non
     server.server_close()
     assert result.returncode == 0
     assert time.monotonic() - started < 5
+    assert len(names(spool)) == 1
+
+
+def test_a_gateway_that_drips_its_answer_ends_the_run_in_time(spool: Path) -> None:
+    ended = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        wire, _ = listener.accept()
+        with wire, contextlib.suppress(OSError):
+            wire.sendall(b"HTTP/1.1 202 Accepted\r\nX: ")
+            while not ended.wait(0.2):
+                wire.sendall(b"y")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener,))
+        thread.start()
+        started = time.monotonic()
+        result = notify(spool, f"http://127.0.0.1:{listener.getsockname()[1]}/", "a", "--max-time", "1")
+        ended.set()
+        thread.join()
+    assert result.returncode == 0
+    assert time.monotonic() - started < 8
     assert len(names(spool)) == 1
 
 
@@ -234,11 +299,21 @@ def test_broken_settings_keep_the_event_instead_of_losing_it(spool: Path, tmp_pa
     assert len(names(spool)) == 1
 
 
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["nagios", "--flush"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["nonsense"], ["nagios", "--flush"], ["nagios", "--source"], ["nagios", "--timeout", "x"]]
+)
 def test_wrong_usage_is_a_temporary_failure(arguments: list[str]) -> None:
     result = subprocess.run([sys.executable, str(SCRIPT), *arguments], capture_output=True, timeout=30, check=False)
     assert result.returncode == 75
     assert b"usage:" in result.stderr
+
+
+def test_help_says_what_it_does_and_options_may_be_joined(gateway: Recorder, spool: Path) -> None:
+    result = subprocess.run([sys.executable, str(SCRIPT), "--help"], capture_output=True, timeout=30, check=True)
+    assert b"enable_environment_macros" in result.stdout
+    joined = [sys.executable, str(SCRIPT), "nagios", f"--spool={spool}", f"--source={gateway.url}"]
+    subprocess.run(joined, env=environment("a"), timeout=30, check=True)
+    assert gateway.hosts == ["a"]
 
 
 def test_without_nagios_variables_nothing_is_sent(spool: Path) -> None:

@@ -47,9 +47,11 @@ class Desk:
     waited: list[tuple[str, float]] = field(default_factory=list)
     warning: Accepted | None = None
     hold: asyncio.Event | None = None
+    entered: asyncio.Event = field(default_factory=asyncio.Event)
     views: dict[str, ReceiptView] = field(default_factory=dict)
 
     async def accept(self, new: NewReceipt) -> Accepted:
+        self.entered.set()
         if self.hold is not None:
             await self.hold.wait()
         if self.fault is not None:

@@ -127,7 +127,8 @@ def test_a_signed_id_names_the_delivery_else_a_timed_signature_does() -> None:
     headers = {b"webhook-id": b"msg_1", b"webhook-timestamp": stamp}
     headers[b"webhook-signature"] = b"v1," + base64.b64encode(sign("s", b"msg_1." + stamp + b".b"))
     signed = Signature(standard).check(headers, b"b", NOW)
-    assert signed is not None and signed.key == "signed-id:msg_1"
+    assert signed is not None
+    assert signed.key == "signed-id:msg_1"
 
     timed = Signature(Hmac(header="X-Sig", secrets=[Secret("s")], timestamp_header="X-Time", id_header="X-Id"))
     digest = sign("s", stamp + b".b").hex()
@@ -140,7 +141,8 @@ def test_a_signed_id_names_the_delivery_else_a_timed_signature_does() -> None:
 
     plain = Signature(Hmac(header="X-Sig", secrets=[Secret("s")]))
     bare = plain.check({b"x-sig": sign("s", b"b").hex().encode()}, b"b", NOW)
-    assert bare is not None and bare.key == ""
+    assert bare is not None
+    assert bare.key == ""
 
 
 @given(st.text(string.printable, max_size=300))

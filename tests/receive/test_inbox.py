@@ -1,4 +1,5 @@
 import asyncio
+import hmac
 from collections.abc import AsyncIterator
 
 import pytest
@@ -6,14 +7,14 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route as WebRoute
 
-from gateway.config.models import Auth
+from gateway.config.models import Auth, Hmac
 from gateway.config.values import Secret
 from gateway.journal.protocol import JournalBroken, JournalFull
 from gateway.model.reasons import Reason
 from gateway.model.receipt import Accepted
 from gateway.receive.admission import Admission
 from gateway.receive.intake import IntakeClosed, Progress
-from tests.receive.support import BEARER, NOW, TICKET, House, figures, open_source, source
+from tests.receive.support import BEARER, NOW, TICKET, House, Look, figures, open_source, source
 
 pytestmark = pytest.mark.anyio
 
@@ -129,8 +130,7 @@ async def test_bodies_beyond_the_shared_budget_are_answered_with_503() -> None:
     house.desk.hold = asyncio.Event()
     async with house.client() as client:
         first = asyncio.create_task(client.post("/in/shop", content=b"x" * 800))
-        while house.admission.in_flight < 800:
-            await asyncio.sleep(0)
+        await house.desk.entered.wait()
         second = await client.post("/in/shop", content=b"y" * 300)
         house.desk.hold.set()
         assert (await first).status_code == 202
@@ -162,7 +162,11 @@ async def test_the_keys_of_deliveries_come_from_the_sender_or_from_the_bytes() -
         await client.post("/in/shop?other=1", content=b"4")
         await client.post("/in/off", content=b"4")
     chosen, webhook, long, digest, other, none = (receipt.duplicate_key for receipt in house.desk.receipts)
-    assert chosen is not None and webhook is not None and long is not None and digest is not None and other is not None
+    assert chosen is not None
+    assert webhook is not None
+    assert long is not None
+    assert digest is not None
+    assert other is not None
     assert (chosen.value, chosen.given, chosen.horizon) == ("idempotency-key:k", True, 7 * 86400.0)
     assert webhook.value == "webhook-id:w"
     assert len(long.value) < 256
@@ -295,6 +299,41 @@ async def test_networks_are_judged_by_the_socket_unless_a_proxy_is_trusted() -> 
         spoofed = {**BEARER, "X-Forwarded-For": "10.1.2.3, 203.0.113.5"}
         assert (await client.post("/in/shop", content=b"2", headers=spoofed)).status_code == 403
     assert proxied.desk.receipts[0].peer == "10.1.2.3"
+
+
+async def test_a_signed_request_that_is_played_again_is_recognised_and_later_refused() -> None:
+    signing = Hmac(header="X-Sig", secrets=[Secret("new"), Secret("old")], timestamp_header="X-Time", tolerance=300.0)
+    house = House({"shop": source(Auth(hmac=signing))})
+    stamp = str(int(NOW))
+    digest = hmac.new(b"old", f"{stamp}.{{}}".encode(), "sha256").hexdigest()
+    headers = {"X-Sig": f"sha256={digest}", "X-Time": stamp}
+    async with house.client() as client:
+        first = await client.post("/in/shop", content=b"{}", headers=headers)
+        again = await client.post("/in/shop", content=b"{}", headers={**headers, "Idempotency-Key": "another"})
+        forged = await client.post("/in/shop", content=b"{ }", headers=headers)
+        unsigned = await client.post("/in/shop", content=b"{}")
+        house.now = NOW + 3600
+        late = await client.post("/in/shop", content=b"{}", headers=headers)
+    assert (first.status_code, again.json()["id"], again.json()["duplicate"]) == (202, first.json()["id"], True)
+    assert [answer.status_code for answer in (forged, unsigned, late)] == [401, 401, 401]
+    assert not {"x-sig", "x-time"} & dict(house.desk.receipts[0].headers).keys()
+
+
+async def test_the_gates_follow_the_figures_of_journal_and_disk() -> None:
+    room = [10**12]
+    house = House({"shop": open_source()})
+    gates = Admission.of(house.server, lambda: room[0])
+    watch = asyncio.create_task(gates.watch(Look(house.desk), every=0.001))
+    try:
+        for free, refused in ((10**12, False), (2**30 - 1, True), (2**30, False)):
+            room[0] = free
+            for _ in range(2000):
+                await asyncio.sleep(0.001)
+                if gates.counts is not None and (gates.refusal() is not None) is refused:
+                    break
+            assert (gates.refusal() is not None) is refused
+    finally:
+        watch.cancel()
 
 
 async def test_mounted_applications_answer_under_their_prefix_only() -> None:

@@ -89,8 +89,8 @@ FILES = replace(
 )
 
 
-def incident(**changes: object) -> Incident:
-    made = Incident(
+def incident(occurrences: int = 1) -> Incident:
+    return Incident(
         id="01990000-7c1e-7a00-8000-0000000000aa",
         key="k",
         state=IncidentState.OPEN,
@@ -102,14 +102,13 @@ def incident(**changes: object) -> Incident:
         title="CRITICAL: HTTP on web01",
         host="web01",
         service="HTTP",
-        occurrences=1,
+        occurrences=occurrences,
         sequence=1,
         opened_at=BEGAN,
         last_event_at=BEGAN,
         last_appended_at=BEGAN,
         ticket=TicketRef(helpdesk="osticket", id="777564", number="777564", url="https://desk.example.org/777564"),
     )
-    return replace(made, **changes)  # type: ignore[arg-type]
 
 
 def context(event: Event, *, occurrences: int = 1, now: float = BEGAN, source: str = "nagios-hq") -> Context:

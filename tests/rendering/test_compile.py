@@ -83,7 +83,8 @@ def test_all_faults_are_told_at_once_with_file_line_and_hint() -> None:
 
 
 def test_local_variables_and_loops_are_known() -> None:
-    text = "{% set x = namespace(n=1) %}{% for link in event.links %}{{ loop.index }}{{ link.url }}{{ x.n }}{% endfor %}{{ range(3) | sum }}"
+    text = "{% set x = namespace(n=1) %}"
+    text += "{% for link in event.links %}{{ loop.index }}{{ link.url }}{{ x.n }}{% endfor %}{{ range(3) | sum }}"
     assert check_template("text", Template("t", text)) == []
 
 

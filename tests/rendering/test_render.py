@@ -52,19 +52,19 @@ CASES: dict[str, tuple[Event, Purpose, str, int, float]] = {
 }
 
 
-@pytest.mark.parametrize("format", ["text", "html"])
+@pytest.mark.parametrize("format_", ["text", "html"])
 @pytest.mark.parametrize("case", CASES)
-def test_the_shipped_templates_render_as_they_did(case: str, format: Literal["text", "html"]) -> None:
+def test_the_shipped_templates_render_as_they_did(case: str, format_: Literal["text", "html"]) -> None:
     event, purpose, template, occurrences, later = CASES[case]
     about = context(event, occurrences=occurrences, now=BEGAN + later)
-    result, failure = draft(plan(template=template, format=format), purpose, about, value_of=lambda _: None)
+    result, failure = draft(plan(template=template, format=format_), purpose, about, value_of=lambda _: None)
     shown = f"Subject: {result.title}\n\n{result.html or result.text}".rstrip("\n") + "\n"
-    file = GOLDEN / f"{case}.{'html' if format == 'html' else 'txt'}"
+    file = GOLDEN / f"{case}.{'html' if format_ == 'html' else 'txt'}"
     if os.environ.get("WRITE_GOLDEN"):
         file.write_text(shown, "utf-8")
     assert failure is None
     assert shown == file.read_text("utf-8"), "run with WRITE_GOLDEN=1 if the change is meant"
-    if format == "text":
+    if format_ == "text":
         assert "\n\n\n" not in shown
 
 
@@ -266,15 +266,15 @@ events = st.builds(
     event=events,
     purpose=st.sampled_from(Purpose),
     template=st.sampled_from(["alert", "generic"]),
-    format=st.sampled_from(["text", "html"]),
+    format_=st.sampled_from(["text", "html"]),
 )
 def test_the_shipped_templates_never_fail(
     event: Event,
     purpose: Purpose,
     template: str,
-    format: Literal["text", "html"],
+    format_: Literal["text", "html"],
 ) -> None:
-    result, failure = made(PLANS[template, format], event, purpose)
+    result, failure = made(PLANS[template, format_], event, purpose)
     assert failure is None
     assert len(result.title.splitlines()) == 1
     assert 0 < len(result.title) <= 250

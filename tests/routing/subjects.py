@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from gateway.config.models import Route, Unrouted
 from gateway.model.event import Event, Kind, Severity
 from gateway.model.json import JsonValue
+from gateway.routing.clauses import Every
 from gateway.routing.errors import RuleError
 from gateway.routing.fields import Subject
-from gateway.routing.matchers import Compiler, Every
+from gateway.routing.matchers import Compiler
 from gateway.routing.router import Router, compile_routes
 
 

@@ -43,6 +43,12 @@ def test_an_event_about_a_host_has_no_service_and_misses_nothing() -> None:
         assert reasons == ()
 
 
+def test_the_service_may_be_empty_under_any_key_that_still_names_something() -> None:
+    key, reasons = correlation_key(["host", "service"], subject(service=""), route="r", default_key=["origin_key"])
+    assert json.loads(key)[2:] == [["host", "db-1"], ["service", ""]]
+    assert reasons == ()
+
+
 def test_a_field_of_the_sources_own_key_may_be_empty() -> None:
     """Zabbix: an internal event has an item but no trigger."""
     own = ("labels.trigger_id", "labels.item_id")

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from gateway.model.event import Kind, Severity
 from gateway.model.json import JsonValue
+from gateway.routing.clauses import SEEN, shown
 from gateway.routing.fields import Subject
-from gateway.routing.matchers import SEEN, shown
 from gateway.routing.predicates import glob_to_regex
 from tests.routing.subjects import compiled, matches, subject
 

@@ -37,7 +37,7 @@ TYPES = (
     | st.text(max_size=40).map("multipart/form-data; {}".format)
 )
 KINDS = st.sampled_from(sorted(SOURCE_KINDS))
-QUICK = settings(max_examples=1500, deadline=4000, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=100, deadline=2000, suppress_health_check=[HealthCheck.too_slow])
 
 
 def check(result: Parsed) -> None:
@@ -111,7 +111,7 @@ def test_inspect_raises_nothing_but_malformed(kind: str, body: bytes, content_ty
 
 
 @given(JSON_VALUES.filter(lambda value: isinstance(value, dict)))
-@settings(max_examples=1500, deadline=4000)
+@settings(max_examples=100, deadline=2000)
 def test_repair_reads_what_is_not_broken_as_it_is(value: dict[str, object]) -> None:
     try:
         body = orjson.dumps(value)

@@ -24,6 +24,7 @@ _KNOWN = frozenset(
     {"name", "email", "subject", "alert", "autorespond", "topicId", "priority", "source", "ip", "phone", "notes"}
 )
 _STATUS = {1: "open", 2: "resolved", 3: "closed", 4: "archived", 5: "deleted"}
+_LARGEST = 1 << 63  # the largest whole number that PHP and the database know
 CLOSED = frozenset({"resolved", "closed"})
 _CLIENT = ("user", "Incomplete client information")
 
@@ -86,9 +87,10 @@ def _identifier(value: object, field: str) -> int:
     if isinstance(value, dict | list):
         raise answers.field_not_scalar(field)
     try:
-        return int(float(scalar(value)))
+        number = int(float(scalar(value)))
     except (ValueError, OverflowError):
         return 0
+    return number if abs(number) < _LARGEST else 0
 
 
 def _switch(value: object) -> bool:

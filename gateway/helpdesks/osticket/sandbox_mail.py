@@ -19,6 +19,8 @@ from gateway.helpdesks.osticket.sandbox_text import clean_html, clean_subject, c
 from gateway.sandbox.records import NewAttachment
 
 _MESSAGE_ID_LENGTH = 255
+# What the standard library's parser is known to raise over hostile headers.
+_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError, AssertionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +41,24 @@ class Mail:
 
 
 def subject_of_mail(raw: bytes) -> str:
-    """The decoded Subject."""
-    return _header(email.message_from_bytes(raw, policy=email.policy.compat32), "Subject")
+    """The decoded Subject; empty if it cannot be read."""
+    try:
+        return _header(email.message_from_bytes(raw, policy=email.policy.compat32), "Subject")
+    except _UNREADABLE:
+        return ""
 
 
 def parse_mail(raw: bytes, separator: str) -> Mail | None:
-    """Read a mail; None for one without a usable sender, or with no body at all."""
-    normal = raw.replace(b"\r\n", b"\n")
-    head, gap, rest = normal.partition(b"\n\n")
-    if not gap or not rest:
+    """Read a mail; None for one without a usable sender, with no body at all, or that cannot be read."""
+    try:
+        return _parse_mail(raw, separator)
+    except _UNREADABLE:
+        return None
+
+
+def _parse_mail(raw: bytes, separator: str) -> Mail | None:
+    border = re.search(rb"\r?\n\r?\n", raw)
+    if border is None or border.end() == len(raw):
         return None
     message = email.message_from_bytes(raw, policy=email.policy.compat32)
     sender = _sender(message)
@@ -56,7 +67,7 @@ def parse_mail(raw: bytes, separator: str) -> Mail | None:
     text, form, files, empty = _content(message)
     message_id = _header(message, "Message-ID").strip()
     if not message_id:
-        message_id = f"<{hashlib.md5(head, usedforsecurity=False).hexdigest()}@local>"
+        message_id = f"<{hashlib.md5(raw[: border.start()], usedforsecurity=False).hexdigest()}@local>"
     anchors = f"{_header(message, 'In-Reply-To')} {_header(message, 'References')}"
     at = text.find(separator) if separator else -1
     text = text if at < 0 else text[:at]
@@ -95,8 +106,13 @@ def _header(message: email.message.Message, name: str) -> str:
         for part, charset in email.header.decode_header(str(value)):
             pieces.append(part if isinstance(part, str) else part.decode(charset or "utf-8", "replace"))
     except (LookupError, ValueError):  # an unknown charset, or an encoded word that is none
-        return str(value)
-    return re.sub(r"\r?\n[ \t]*", " ", "".join(pieces))
+        return _sound(str(value))
+    return _sound(re.sub(r"\r?\n[ \t]*", " ", "".join(pieces)))
+
+
+def _sound(text: str) -> str:
+    """Without the lone surrogates by which the parser hands on bytes it cannot decode."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _sender(message: email.message.Message) -> tuple[str, str] | None:
@@ -152,7 +168,7 @@ def _file_of(part: email.message.Message) -> NewAttachment | None:
     name = part.get_filename()
     disposition = part.get_content_disposition()
     media_type = part.get_content_type()
-    content_id = str(part.get("Content-ID", "")).strip("<> \t\r\n")
+    content_id = _header(part, "Content-ID").strip("<> \t\r\n")
     if disposition != "attachment" and not name and media_type in {"text/plain", "text/html"}:
         return None
     data = _bytes(part)
@@ -162,7 +178,7 @@ def _file_of(part: email.message.Message) -> NewAttachment | None:
     if not name:
         name = f"{media_type.partition('/')[0]}-{secrets.token_urlsafe(3)}.{media_type.partition('/')[2]}"
     inline = bool(content_id) and disposition != "attachment"
-    return NewAttachment(_decoded(name), media_type, data, inline=inline, content_id=content_id)
+    return NewAttachment(_decoded(name), _sound(media_type), data, inline=inline, content_id=content_id)
 
 
 def _content(message: email.message.Message) -> tuple[str, str, tuple[NewAttachment, ...], tuple[str, ...]]:

@@ -29,14 +29,14 @@ CREATE TABLE body (
 CREATE INDEX body_file ON body (file) WHERE file IS NOT NULL;
 
 -- By which a repeated delivery is known before it is parsed. The digest of the body is part of the key: one key with
--- two bodies is two deliveries.
+-- two bodies is two deliveries. `key` is a hash of source and key: these rows are written at random places on the intake
+-- path, so that their size is what a large table costs.
 CREATE TABLE duplicate (
-    source     TEXT NOT NULL,
-    key        TEXT NOT NULL,
+    key        BLOB NOT NULL,
     digest     BLOB NOT NULL,
     receipt    TEXT NOT NULL,
     expires_at REAL NOT NULL,
-    PRIMARY KEY (source, key, digest)
+    PRIMARY KEY (key, digest)
 ) WITHOUT ROWID;
 CREATE INDEX duplicate_expires ON duplicate (expires_at);
 

@@ -79,7 +79,13 @@ def effect(sandbox: Sandbox, before: Snapshot) -> str:
 
 def _added(before: list[_T], after: list[_T]) -> list[_T]:
     left = list(before)
-    return [item for item in after if not (item in left and left.remove(item) is None)]
+    added = []
+    for item in after:
+        if item in left:
+            left.remove(item)
+        else:
+            added.append(item)
+    return added
 
 
 def _mail(match: re.Match[str]) -> str:

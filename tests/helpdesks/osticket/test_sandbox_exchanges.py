@@ -22,7 +22,9 @@ from tests.helpdesks.osticket.sandbox_effect import NOTHING, effect, normal, sna
 KEY = "C0FFEE00C0FFEE00C0FFEE00C0FFEE00"
 EXCHANGES = {
     exchange["name"]: exchange
-    for exchange in map(json.loads, Path(__file__).with_name("sandbox_exchanges.jsonl").read_text("utf-8").strip().split("\n"))
+    for exchange in map(
+        json.loads, Path(__file__).with_name("sandbox_exchanges.jsonl").read_text("utf-8").strip().split("\n")
+    )
 }
 KEYS = {
     KEY: ApiKey(),
