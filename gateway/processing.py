@@ -9,9 +9,8 @@ the actions. `Facts` is what the journal knows, carried forward over the receipt
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-import orjson
-
-from gateway.incidents.machine import identify, step
+from gateway.incidents.machine import identify, orphan, step
+from gateway.incidents.members import tombstone_key
 from gateway.incidents.ordering import order_within_receipt
 from gateway.incidents.transition import Purpose, Transition, Wish
 from gateway.journal.protocol import EventRecord, HistoryLine, IncidentChange, Known, Lookup, Processed
@@ -40,10 +39,14 @@ TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A rule that takes an event, with the key of the incident that the event belongs to under it."""
+    """A rule that takes an event, with the key of the incident that the event belongs to under it.
+
+    ``old_keys`` are those that the event would have had under earlier names of the route (`was`).
+    """
 
     rule: Rule
     key: str
+    old_keys: tuple[str, ...]
     vars: dict[str, str]
     reasons: tuple[Reason, ...]
 
@@ -128,16 +131,11 @@ def raw_event(receipt: Receipt, why: str) -> Parsed:
     )
 
 
-def member_key(source: str, origin_key: str) -> str:
-    """Under which a member's tombstones are kept: they must be found whatever route the late problem takes."""
-    return orjson.dumps(["member", source, origin_key]).decode()
-
-
 # -------------------------------------------------------------------------------------------------------------- route
 
 
-def route(receipt: Receipt, parsed: Parsed, rules: Ruleset) -> Routed:
-    """Judge every event of a receipt."""
+def route(receipt: Receipt, parsed: Parsed, rules: Ruleset, *, full: bool = False) -> Routed:
+    """Judge every event of a receipt. ``full`` keeps every clause in the trace, also of rules that do not match."""
     kind = rules.kind_of(receipt.source)
     routed: list[RoutedEvent] = []
     for index in order_within_receipt(parsed.events):
@@ -150,26 +148,38 @@ def route(receipt: Receipt, parsed: Parsed, rules: Ruleset) -> Routed:
             headers=receipt.headers,
             envelope=receipt.envelope,
         )
-        decision = rules.router.decide(subject)
+        decision = rules.router.decide(subject, brief=not full)
         default_key = kind.default_key if kind is not None else ()
-        targets = [_target(rules.rules[c.route], dict(c.vars), subject, default_key) for c in decision.chosen]
-        if not targets and UNROUTED in rules.rules:
-            targets.append(_target(rules.rules[UNROUTED], {}, subject, default_key))
-        routed.append(RoutedEvent(index, event, subject, decision, tuple(targets)))
+        names = [(chosen.route, dict(chosen.vars)) for chosen in decision.chosen]
+        if not names and UNROUTED in rules.rules:
+            names = [(UNROUTED, {})]
+        targets: dict[str, Target] = {}
+        for name, variables in names:
+            target = _target(rules.rules[name], variables, subject, default_key)
+            # Two routes without `include_route` may name one incident; the event counts once in it.
+            targets.setdefault(target.key if target.rule.plan is not None else f"route {name}", target)
+        routed.append(RoutedEvent(index, event, subject, decision, tuple(targets.values())))
     return Routed(receipt, parsed.warnings, tuple(routed))
 
 
 def _target(rule: Rule, variables: dict[str, str], subject: Subject, default_key: tuple[str, ...]) -> Target:
-    policy = rule.route.incident
-    key, reasons = correlation_key(
-        policy.key,
-        subject,
-        route=rule.route.name,
-        include_source=policy.include_source,
-        include_route=policy.include_route,
-        default_key=default_key,
+    policy, was = rule.route.incident, rule.route.was
+
+    def key_under(name: str) -> tuple[str, tuple[Reason, ...]]:
+        return correlation_key(
+            policy.key,
+            subject,
+            route=name,
+            include_source=policy.include_source,
+            include_route=policy.include_route,
+            default_key=default_key,
+        )
+
+    key, reasons = key_under(rule.route.name)
+    old = [was] if isinstance(was, str) else was
+    return Target(
+        rule, key, tuple(key_under(name)[0] for name in old) if policy.include_route else (), variables, reasons
     )
-    return Target(rule, key, variables, reasons)
 
 
 def lookup(batch: Sequence[Routed]) -> Lookup:
@@ -180,10 +190,11 @@ def lookup(batch: Sequence[Routed]) -> Lookup:
     for routed in batch:
         source = routed.receipt.source
         for event in routed.events:
-            keys.update(target.key for target in event.targets)
+            for target in event.targets:
+                keys.update((target.key, *target.old_keys))
             if event.event.origin_key:
                 members.add((source, event.event.origin_key))
-                keys.add(member_key(source, event.event.origin_key))
+                keys.add(tombstone_key(source, event.event.origin_key))
             if event.event.duplicate_key:
                 duplicates.add((source, event.event.duplicate_key))
     return Lookup(frozenset(keys), frozenset(members), frozenset(duplicates))
@@ -283,8 +294,7 @@ def _targets(work: _Work, routed: RoutedEvent) -> None:
 
 
 def _take(work: _Work, routed: RoutedEvent, target: Target, plan: Plan) -> Transition:
-    found = work.facts.by_key.get(target.key)
-    incident = work.facts.incidents[found] if found is not None else None
+    incident = _known(work, target)
     digest = target.rule.digest
     if incident is not None and _moved_away(work, incident):
         if incident.state is not IncidentState.CLOSED:
@@ -292,7 +302,7 @@ def _take(work: _Work, routed: RoutedEvent, target: Target, plan: Plan) -> Trans
         incident = None
     if incident is not None and incident.state is not IncidentState.CLOSED:
         plan, digest = work.facts.plans[incident.plan], incident.plan
-    transition = _step(work, routed, incident, target.key, plan, digest, target.reasons)
+    transition = _step(work, routed, incident, incident.key if incident else target.key, plan, digest, target.reasons)
     if transition.incident is not None and transition.incident.plan == target.rule.digest:
         work.plans[target.rule.digest] = target.rule.plan_bytes
         work.facts.plans[target.rule.digest] = plan
@@ -302,13 +312,23 @@ def _take(work: _Work, routed: RoutedEvent, target: Target, plan: Plan) -> Trans
     return transition
 
 
+def _known(work: _Work, target: Target) -> Incident | None:
+    """The incident of the target's key; an open one that was opened under an earlier name of the route goes on."""
+    for key in (target.key, *target.old_keys):
+        found = work.facts.by_key.get(key)
+        if found is not None and (key == target.key or work.facts.incidents[found].state is not IncidentState.CLOSED):
+            return work.facts.incidents[found]
+    return None
+
+
 def _unrouted(work: _Work, routed: RoutedEvent) -> None:
     """No rule takes the event and it follows no incident. What only ends or annotates something needs nobody's look."""
-    if routed.event.ends_problem:
-        _bury(work, routed)
-        _note(work, routed, Reason.ORPHAN_RECOVERY)
-    elif routed.event.kind in ORPHANS:
-        _note(work, routed, Reason.ORPHAN_NOTE)
+    if routed.event.ends_problem or routed.event.kind in ORPHANS:
+        transition = orphan(
+            event=routed.event, source=work.routed.receipt.source, received_at=work.routed.receipt.received_at
+        )
+        _bury(work, transition)
+        _note(work, routed, transition.reason)
     else:
         work.unrouted = True
         _note(work, routed, Reason.UNROUTED)
@@ -348,7 +368,7 @@ def _step(
         plan_digest=digest,
         capabilities_actions=connector.capabilities.actions if connector else frozenset(ActionKind),
         substitutes=connector.capabilities.substitutes if connector else {},
-        tombstones=work.facts.tombstones.get(member_key(receipt.source, routed.event.origin_key), ()),
+        tombstones=work.facts.tombstones.get(tombstone_key(receipt.source, routed.event.origin_key), ()),
         received_at=receipt.received_at,
         incident_id=new_id(),
         reasons=reasons,
@@ -357,8 +377,7 @@ def _step(
 
 def _apply(work: _Work, routed: RoutedEvent, plan: Plan, transition: Transition, *, variables: dict[str, str]) -> None:
     """Take over what the state machine answered, and dress its wishes as actions."""
-    if transition.tombstones:
-        _bury(work, routed)
+    _bury(work, transition)
     incident = transition.incident
     if incident is None:
         return
@@ -509,24 +528,11 @@ def _detach(work: _Work, incident: Incident) -> None:
     _line(work, "detached", Reason.HELPDESK_CHANGED, "", None, incident.id)
 
 
-def _bury(work: _Work, routed: RoutedEvent) -> None:
-    """Remember a recovery that found no incident, so that its problem, if it comes late, opens none."""
-    event, receipt = routed.event, work.routed.receipt
-    key = member_key(receipt.source, event.origin_key)
-    stone = Tombstone(
-        key=key,
-        origin_key=event.origin_key,
-        problem_id=event.problem_id,
-        at=event.occurred_at if event.occurred_at is not None else receipt.received_at,
-        clock=event.occurred_at is not None,
-        expires_at=receipt.received_at + TOMBSTONE,
-    )
-    work.tombstones.append(stone)
-    work.facts.tombstones.setdefault(key, []).append(stone)
-
-
-TOMBSTONE = 86400.0
-"""Seconds for which a recovery without incident is remembered."""
+def _bury(work: _Work, transition: Transition) -> None:
+    """Remember recoveries that found no incident, so that their problem, if it comes late, opens none."""
+    for stone in transition.tombstones:
+        work.tombstones.append(stone)
+        work.facts.tombstones.setdefault(stone.key, []).append(stone)
 
 
 def _note(

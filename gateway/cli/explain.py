@@ -58,7 +58,7 @@ def explain(
         assert settings is not None
         assert kind is not None
         parsed = kind.parse(receipt, settings)
-        routed = route(receipt, parsed, rules)
+        routed = route(receipt, parsed, rules, full=True)
         processed = process(routed, facts, rules)
         if as_json:
             told.append(_as_json(name, routed, processed, rules))

@@ -227,12 +227,13 @@ class Writer:
             connection.execute("COMMIT")
             for sort in sorts:
                 faultpoints.hit(_AFTER[sort])
-        except sqlite3.Error as error:
-            failure = fault(error)
+        except Exception as error:
             if connection.in_transaction:
                 with contextlib.suppress(sqlite3.Error):  # SQLite has rolled back by itself, or is broken anyway
                     connection.execute("ROLLBACK")
-            raise failure from error
+            if isinstance(error, sqlite3.Error):
+                raise fault(error) from error
+            raise JournalError(f"the journal cannot write: {type(error).__name__}: {error}") from error
         changes = connection.total_changes
         self._unsynced += (changes - self._changes) * 512 + sum(intake.octets for intake in batch.intake)
         self._changes = changes

@@ -96,6 +96,7 @@ class Intake:
             self.future.set_exception(error)
 
 
+_BAD_ROW = (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, ValueError, OverflowError)
 _Keys = dict[bytes, dict[bytes, tuple[str, float]]]
 _STEP = 64
 
@@ -106,13 +107,13 @@ def write_intake(connection: sqlite3.Connection, batch: Sequence[Intake]) -> Non
     connection.execute("SAVEPOINT intake")
     try:
         _write(connection, batch, known)
-    except sqlite3.IntegrityError:
+    except _BAD_ROW:
         connection.execute("ROLLBACK TO intake")
         for intake in batch:
             connection.execute("SAVEPOINT one")
             try:
                 _write(connection, [intake], _known_keys(connection, [intake]))
-            except sqlite3.IntegrityError as error:
+            except _BAD_ROW as error:
                 connection.execute("ROLLBACK TO one")
                 intake.error = ValueError(f"the receipt cannot be stored: {error}")
             connection.execute("RELEASE one")

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from gateway.journal.protocol import (
     Lookup,
     Processed,
 )
+from gateway.journal.sqlite import open_sqlite
 from gateway.model.action import AttachmentRef
 from gateway.model.event import Attachment
 from gateway.model.incident import IncidentState, Tombstone
@@ -133,6 +135,18 @@ async def test_a_bad_receipt_does_not_fail_its_neighbours(journal: Journal) -> N
     assert isinstance(answers[0], ValueError)
     assert not isinstance(answers[1], BaseException)
     assert await journal.reader().receipt(good.id) is not None
+
+
+async def test_a_receipt_that_cannot_be_written_at_all_fails_alone(tmp_path: Path) -> None:
+    journal = await open_sqlite(tmp_path / "j.db", run="test")
+    answers = await asyncio.gather(
+        journal.accept(replace(a_receipt(), source="\ud800")),
+        journal.accept(good := a_receipt()),
+        return_exceptions=True,
+    )
+    assert isinstance(answers[0], ValueError)
+    assert await journal.reader().receipt(good.id) is not None
+    await journal.close()
 
 
 async def test_what_was_processed_is_found_by_key_and_by_member(journal: Journal) -> None:
