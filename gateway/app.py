@@ -50,12 +50,22 @@ class Gateway:
     process (a broken journal, a bug in a loop), if there ever is one.
     """
 
-    def __init__(self, config: Config, *, mounts: Mapping[str, ASGIApp] | None = None) -> None:
-        """``mounts`` are further applications by path prefix, such as the sandbox under ``/sandbox``."""
+    def __init__(
+        self,
+        config: Config,
+        *,
+        mounts: Mapping[str, ASGIApp] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """``mounts`` are further applications by path prefix, such as the sandbox under ``/sandbox``.
+
+        ``clock`` gives the instant everywhere a decision needs one; tests make it stand still or jump.
+        """
         self.config = config
         self.rules: Ruleset = build_ruleset(config)
         self.metrics = Metrics(config.sources, config.helpdesks)
         self._mounts = dict(mounts or {})
+        self._clock = clock
         self._observer = _Observer(self)
         self._tasks: list[asyncio.Task[None]] = []
         self._deliveries: dict[str, tuple[Delivery, HelpdeskHttp, asyncio.Task[None]]] = {}
@@ -78,14 +88,14 @@ class Gateway:
         settings = self.config.server.journal
         self.journal: Journal = await open_sqlite(path, min_free=settings.min_free, run=new_id())
         self.reader = self.journal.reader()
-        self.pipeline = Pipeline(self.journal, self.rules, self._observer, wake_delivery=self._wake)
+        self.pipeline = Pipeline(self.journal, self.rules, self._observer, wake_delivery=self._wake, clock=self._clock)
         self._admission = Admission(
             min_free=settings.min_free,
             max_waiting=settings.max_waiting,
             max_in_flight=self.config.server.http.max_in_flight,
             free=free_bytes(path.parent),
         )
-        self._health = Health({"journal": journal_check(self.journal, time.time)})
+        self._health = Health({"journal": journal_check(self.journal, self._clock)})
         self._build_door()
         self._servers = HttpServers(self._door, self.config.server.http)
         operations = Operations(self.journal, lambda: self.rules, self.pipeline.accept, self._wake_all)
@@ -169,7 +179,7 @@ class Gateway:
 
     def now(self) -> float:
         """The instant."""
-        return time.time()
+        return self._clock()
 
     # ---------------------------------------------------------------------------------------------------------- inside
 
@@ -184,13 +194,16 @@ class Gateway:
             metrics=self.metrics,
             health=self._health,
             mounts=self._mounts,
+            now=self._clock,
             on_broken=self._fail,
         )
 
     def _deliver_to(self, name: str) -> None:
         settings = self.config.helpdesks[name]
         http = HelpdeskHttp(settings)
-        delivery = Delivery(self.rules.connectors[name], settings, self.journal, http, self._observer)
+        delivery = Delivery(
+            self.rules.connectors[name], settings, self.journal, http, self._observer, clock=self._clock
+        )
         task = self._run(delivery.run(), f"delivery to {name}", keep=False)
         self._deliveries[name] = (delivery, http, task)
 
@@ -227,7 +240,7 @@ class Gateway:
             while deleted >= PRUNE_AT_ONCE:
                 try:
                     deleted = await self.journal.prune(
-                        now=time.time(), keep=settings.keep, keep_links=settings.keep_links, limit=PRUNE_AT_ONCE
+                        now=self._clock(), keep=settings.keep, keep_links=settings.keep_links, limit=PRUNE_AT_ONCE
                     )
                 except JournalError as error:
                     structlog.get_logger().warning("old receipts were not deleted", detail=str(error))
@@ -293,7 +306,7 @@ class _Observer:
         if step.status not in UNFINISHED:
             metrics.action(step.helpdesk, kind, step.status.value, reason)
         if action.kind is ActionKind.CREATE and step.outcome.ticket is not None:
-            metrics.ticket(step.helpdesk, max(0.0, time.time() - action.queued_at))
+            metrics.ticket(step.helpdesk, max(0.0, self._gateway.now() - action.queued_at))
         log_transition(
             "action",
             reason=step.reason,

@@ -96,6 +96,16 @@ def run(work: Coroutine[None, None, T]) -> T:
     return asyncio.run(work)
 
 
+def run_server(work: Coroutine[None, None, T]) -> T:
+    """Run a server's coroutine to its end, on the fast loop where there is one."""
+    try:
+        from uvloop import new_event_loop  # noqa: PLC0415 - only servers need it
+    except ImportError:
+        return asyncio.run(work)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(work)
+
+
 def headers_of(values: Sequence[str]) -> list[tuple[str, str]]:
     """``Name: value`` texts as pairs, names in lower case."""
     pairs: list[tuple[str, str]] = []

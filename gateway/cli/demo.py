@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import httpx
 
-from gateway.cli.common import config_option, load_config, run, show
+from gateway.cli.common import config_option, load_config, run_server, show
 from gateway.config.config import Config
 from gateway.config.models import Auth, Log
 from gateway.journal.locate import journal_path
@@ -33,7 +33,13 @@ def demo(config_path: Path) -> None:
     quiet = config.server.model_copy(update={"log": Log(format="text", level="warning")})
     config = replace(config, server=quiet)
     folder = journal_path(config).parent / "sandbox"
-    mounts = {"/sandbox": sandbox_app(Sandbox(folder))}
+
+    async def work() -> int:
+        sandbox = Sandbox(folder)
+        try:
+            return await serve_until_stopped(config, mounts={"/sandbox": sandbox_app(sandbox)}, then=story)
+        finally:
+            await sandbox.close()
 
     async def story(gateway: Gateway) -> None:
         address = gateway.addresses[0]
@@ -45,7 +51,7 @@ def demo(config_path: Path) -> None:
         show("  ticket-gateway events ls   in another terminal: what came in, and what became of it")
         show("\nStop with Ctrl-C.")
 
-    code = run(serve_until_stopped(config, mounts=mounts, then=story))
+    code = run_server(work())
     show("\nStopped; the tickets are kept in " + str(folder))
     sys.exit(code)
 

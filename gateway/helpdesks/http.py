@@ -7,11 +7,9 @@ transport does none of that and costs less per call.
 
 import asyncio
 import ssl
-import sys
 import zlib
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 import httpx
@@ -26,11 +24,6 @@ MOST_ANSWER = 2_000_000
 
 MOST_RETRY_AFTER = 3600.0
 """Longest wish of a helpdesk (seconds) that is honoured."""
-
-# httpcore 1.0 tries `import sniffio` several times per call. Where that is not installed, each try searches the whole
-# path again, which was measured as a third of the call; None here makes Python answer "not there" at once.
-if "sniffio" not in sys.modules and find_spec("sniffio") is None:
-    vars(sys)["modules"]["sniffio"] = None  # the documented way to say so (language reference, 5.3.1)
 
 # Apache closes an idle connection after 5 s by default. A request that crosses with that close has an unknown outcome,
 # so connections are given up well before.

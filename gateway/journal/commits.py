@@ -227,7 +227,7 @@ class Writer:
             connection.execute("COMMIT")
             for sort in sorts:
                 faultpoints.hit(_AFTER[sort])
-        except Exception as error:
+        except Exception as error:  # raised to everybody in the batch; the flusher must outlive it
             if connection.in_transaction:
                 with contextlib.suppress(sqlite3.Error):  # SQLite has rolled back by itself, or is broken anyway
                     connection.execute("ROLLBACK")

@@ -140,6 +140,7 @@ class _Pages:
                 Route("/list", self.listed),
                 Route("/tickets.json", self.tickets_json),
                 Route("/tickets/{ticket:int}", self.ticket),
+                Route("/tickets/number/{helpdesk}/{number}", self.ticket_by_number),
                 Route("/tickets/{ticket:int}/{action}", self.act, methods=["POST"]),
                 Route("/attachments/{attachment:int}", self.attachment),
                 Route("/log", self.log),
@@ -189,6 +190,14 @@ class _Pages:
         answer = self.page(request, "list.html", tickets=store.tickets(limit=_LISTED), total=store.count())
         answer.headers["ETag"] = version
         return answer
+
+    async def ticket_by_number(self, request: Request) -> Response:
+        """The ticket's page under the number that people and the gateway know."""
+        found = self._sandbox.store.by_number(request.path_params["helpdesk"], request.path_params["number"])
+        if found is None:
+            return self.page_not_found(request)
+        root = str(request.scope.get("root_path", ""))
+        return Response(status_code=303, headers={"Location": f"{root}/tickets/{found.id}"})
 
     async def ticket(self, request: Request) -> Response:
         ticket = self._sandbox.store.ticket(request.path_params["ticket"])
