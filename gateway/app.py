@@ -39,7 +39,7 @@ GRACE = 25.0
 """Seconds that a stop waits for calls in flight."""
 PRUNE_EVERY = 600.0
 """Seconds between looks for receipts that are old enough to be deleted."""
-PRUNE_AT_ONCE = 500
+PRUNE_AT_ONCE = 100
 """Receipts deleted in one transaction."""
 
 

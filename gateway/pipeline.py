@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.isolation import Isolation, Stopped
-from gateway.journal.protocol import CommitResult, HistoryLine, Journal, JournalFull, Processed
+from gateway.journal.protocol import CommitResult, HistoryLine, Journal, JournalError, JournalFull, Processed
 from gateway.model.reasons import Reason
 from gateway.model.receipt import Accepted, NewReceipt, Parsed, Receipt
 from gateway.processing import TRIES, Routed, facts_of, lookup, process, raw_event, route
@@ -272,9 +272,11 @@ class Pipeline:
                 work.append((job, process(one, facts, self.rules)))
             except Exception as error:  # noqa: BLE001 - as above
                 await self._step_aside(job.receipt, "correlate", error)
-        results = await self._commit_when_there_is_room([processed for _, processed in work])
+        results = await self._write([(job.receipt, processed) for job, processed in work])
         again: list[_Job] = []
         for (job, processed), result in zip(work, results, strict=True):
+            if result is None:
+                continue  # it stepped aside
             if result is CommitResult.CONFLICT:
                 again.append(job)
                 continue
@@ -284,6 +286,25 @@ class Pipeline:
                 self.tickets.processed(processed, facts.incidents)
         self._wake_delivery({action.helpdesk for _, processed in work for action in processed.actions})
         return again
+
+    async def _write(self, work: Sequence[tuple[Receipt, Processed]]) -> list[CommitResult | None]:
+        """Commit a batch; if one of it cannot be written at all, each by itself, so that its neighbours go on."""
+        try:
+            return list(await self._commit_when_there_is_room([processed for _, processed in work]))
+        except JournalError:
+            raise
+        except Exception:  # noqa: BLE001 - found out below whose fault it is
+            results: list[CommitResult | None] = []
+        for receipt, processed in work:
+            try:
+                (result,) = await self._commit_when_there_is_room([processed])
+                results.append(CommitResult.COMMITTED if result is CommitResult.GONE else result)
+            except JournalError:
+                raise
+            except Exception as error:  # noqa: BLE001 - what cannot be written must not stop the neighbours
+                await self._step_aside(receipt, "commit", error)
+                results.append(None)
+        return results
 
     async def _commit_when_there_is_room(self, work: Sequence[Processed]) -> list[CommitResult]:
         while work:

@@ -433,7 +433,7 @@ def _dress(
                 draft=part,
                 requester=connector.requester(part) if connector is not None else "",
                 queued_at=receipt.received_at,
-                reason=part.reasons[0] if part.reasons else _REASONS[wish.purpose],
+                reason=_REASONS[wish.purpose],
             ),
         )
     return actions

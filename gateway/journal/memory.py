@@ -296,6 +296,7 @@ class MemoryJournal:
             new.queued_at,
             self._paused(new.helpdesk, new.queued_at),
             new.reason,
+            flags=list(new.flags),
         )
 
     def _place(self, line: tuple[str, str]) -> ActionStatus:

@@ -343,8 +343,8 @@ FROM action WHERE incident = ? AND helpdesk = ? AND id != ?
 PAUSED = "SELECT paused_total, paused_since FROM helpdesk WHERE name = ?"
 _INSERT_ACTION = """
 INSERT INTO action (id, marker, incident, helpdesk, kind, cause, receipt, route, ordinal, sequence, requester, title,
-    draft, queued_at, paused_before, not_before, status, reason)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (marker) DO NOTHING
+    draft, queued_at, paused_before, not_before, status, reason, flags)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (marker) DO NOTHING
 """
 
 
@@ -387,5 +387,6 @@ def _write_action(connection: sqlite3.Connection, action: NewAction, receipt: st
             action.queued_at,
             place(connection, action.incident, action.helpdesk, action.id).value,
             action.reason.value,
+            texts(action.flags),
         ),
     )

@@ -243,7 +243,11 @@ class AttemptView:
 
 @dataclass(frozen=True, slots=True)
 class ActionView:
-    """An action as it is shown."""
+    """An action as it is shown.
+
+    ``reason`` is that of the last thing that happened to it; ``flags`` begin with why it was made, then name what was
+    done otherwise than asked, and what delivery found.
+    """
 
     id: str
     incident: str

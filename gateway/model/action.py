@@ -96,6 +96,11 @@ class NewAction:
     queued_at: float
     reason: Reason
 
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Why it was made, and what is done otherwise than asked: kept with the action whatever becomes of it."""
+        return tuple(dict.fromkeys((self.reason.value, *(reason.value for reason in self.draft.reasons))))
+
 
 @dataclass(frozen=True, slots=True)
 class Action:

@@ -22,7 +22,7 @@ async def test_a_problem_makes_a_ticket_and_its_recovery_a_quiet_note_in_it(tmp_
         assert len(home.entries()) == 2
         view = await home.view(recovered)
         assert [event.reason for event in view.events] == [Reason.RECOVERED]
-        assert [action.reason for action in view.actions] == [Reason.CLOSE_UNSUPPORTED]
+        assert [action.flags for action in view.actions] == [("recovered", "close_unsupported")]
         assert [incident.state.value for incident in view.incidents] == ["closed"]
 
 
