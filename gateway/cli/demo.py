@@ -60,8 +60,8 @@ async def _tell(address: str, config: Config) -> None:
     """Send the four events and print what became of each."""
     run_id = secrets.token_hex(2)
     number = int(time.time())
-    problem = _nagios("PROBLEM", "CRITICAL", run_id, number)
-    recovery = _nagios("RECOVERY", "OK", run_id, number + 300)
+    problem = _nagios("PROBLEM", "CRITICAL", run_id, number - 240)
+    recovery = _nagios("RECOVERY", "OK", run_id, number)
     async with httpx.AsyncClient(timeout=PATIENCE + 5.0, trust_env=False) as client:
 
         async def send(title: str, kind: str, *, json: object = None, form: dict[str, str] | None = None) -> None:

@@ -38,6 +38,8 @@ routes:
     ticket:
       helpdesk: osticket
       template: alert
+      fields:
+        priority: {from: severity, table: {critical: emergency, major: high, "*": normal}}
     incident:
       repeat: {append_every: 1h}         # a repeated alarm adds to the ticket at most once an hour
       reopen_within: 3d                  # a relapse uses the old ticket

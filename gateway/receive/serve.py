@@ -14,6 +14,7 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
+from gateway.config.listen import Listen, listens
 from gateway.config.models import HttpServer, Tls
 from gateway.receive.connection import ConnectionLimits, connection_class
 
@@ -26,31 +27,7 @@ class CannotListen(Exception):
     """An address cannot be listened on, or a certificate cannot be read. The message names it and the fault."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """One address as it is configured. ``path`` is set for a unix socket, else ``host`` and ``port``."""
-
-    host: str = ""
-    port: int = 0
-    path: str = ""
-
-
-def parse_listen(text: str) -> Address:
-    """An address from ``HOST:PORT``, ``[::1]:PORT``, ``:PORT`` (all of IPv6 and IPv4) or ``unix:/path``.
-
-    Raises:
-        ValueError: with the accepted forms.
-    """
-    if text.startswith("unix:") and len(text) > 5:
-        return Address(path=text[5:])
-    host, colon, port = text.rpartition(":")
-    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535 or (":" in bare and bare == host):
-        raise ValueError(f"{text!r} is no address; write HOST:PORT, [::1]:PORT or unix:/path/to.sock")
-    return Address(host=bare, port=int(port))
-
-
-def _bind_tcp(address: Address) -> list[socket.socket]:
+def _bind_tcp(address: Listen) -> list[socket.socket]:
     try:
         found = socket.getaddrinfo(
             address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
@@ -234,13 +211,12 @@ class HttpServers:
             self._watch = asyncio.create_task(self.certificate.watch(self.certificate_check))
 
     def _bind(self) -> list[tuple[str, list[socket.socket]]]:
-        listen = self.settings.listen
-        wanted = [parse_listen(text) for text in ([listen] if isinstance(listen, str) else listen)]
+        wanted = listens(self.settings.listen)
         bound: list[tuple[str, list[socket.socket]]] = []
         try:
             for address in wanted:
-                sockets = [_bind_unix(address.path)] if address.path else _bind_tcp(address)
-                bound.append((address.path, sockets))
+                sockets = [_bind_unix(address.unix)] if address.unix else _bind_tcp(address)
+                bound.append((address.unix, sockets))
         except CannotListen:
             for path, sockets in bound:
                 for listener in sockets:

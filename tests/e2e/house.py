@@ -20,7 +20,7 @@ from gateway.sandbox.app import sandbox_app
 from gateway.sandbox.faults import Fault
 from gateway.sandbox.sandbox import Sandbox
 
-TOKEN = "a-token-of-the-tests"  # noqa: S105 - that is what it is
+TOKEN = "a-token-of-the-tests"
 
 CONFIG = """\
 version: 1
@@ -148,25 +148,25 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 20.0)
         await asyncio.sleep(0.02)
 
 
-async def start(folder: Path, sandbox_url: str, rest: str) -> Gateway:
+async def start(folder: Path, sandbox_url: str, rest: str, clock: Callable[[], float] = time.time) -> Gateway:
     path = folder / "routes.yaml"
     path.write_text(CONFIG.format(token=TOKEN, sandbox=sandbox_url, rest=rest))
     templates = folder / "templates"
     if not templates.exists():
         templates.symlink_to(shipped_templates())
-    gateway = Gateway(load_file(path, env={}))
+    gateway = Gateway(load_file(path, env={}), clock=clock)
     await gateway.start()
     return gateway
 
 
 @asynccontextmanager
-async def house(folder: Path, rest: str = ROUTES) -> AsyncIterator[House]:
-    """Everything up; everything down afterwards."""
+async def house(folder: Path, rest: str = ROUTES, *, clock: Callable[[], float] = time.time) -> AsyncIterator[House]:
+    """Everything up; everything down afterwards. ``clock`` is the gateway's."""
     sandbox = Sandbox(None, environ={})
     desk = HttpServers(sandbox_app(sandbox), HttpServer(listen="127.0.0.1:0"))
     await desk.start()
     url = f"{desk.addresses[0]}/sandbox"
-    gateway = await start(folder, url, rest)
+    gateway = await start(folder, url, rest, clock)
     async with httpx.AsyncClient(timeout=20.0, trust_env=False) as client:
         built = House(folder, sandbox, url, client, gateway, rest)
         try:

@@ -12,7 +12,7 @@ import trustme
 
 from gateway.config.models import HttpServer
 from gateway.receive.connection import ConnectionLimits
-from gateway.receive.serve import Address, CannotListen, HttpServers, parse_listen
+from gateway.receive.serve import CannotListen, HttpServers
 from tests.receive.support import BEARER, House, open_source, source
 
 pytestmark = pytest.mark.anyio
@@ -98,25 +98,6 @@ async def test_a_taken_port_is_named() -> None:
     async with served(house()) as servers:
         with pytest.raises(CannotListen, match=str(port_of(servers))):
             await HttpServers(house().app, HttpServer(listen=f"127.0.0.1:{port_of(servers)}")).start()
-
-
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("127.0.0.1:8025", Address("127.0.0.1", 8025)),
-        ("[::1]:80", Address("::1", 80)),
-        (":8025", Address("", 8025)),
-        ("unix:/run/gw.sock", Address(path="/run/gw.sock")),
-    ],
-)
-async def test_addresses_are_read(text: str, address: Address) -> None:
-    assert parse_listen(text) == address
-
-
-@pytest.mark.parametrize("text", ["8025", "::1:80", "localhost", "host:http", "host:70000", "unix:", "host:-1"])
-async def test_what_is_no_address_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="HOST:PORT"):
-        parse_listen(text)
 
 
 async def test_a_body_declared_too_large_is_refused_without_reading_it() -> None:
