@@ -3,7 +3,7 @@
 Blocks run in their order, in the checkout's root, with `bash -eu` and without input. HOME is an empty folder of this run, so
 that a block may write there. A block with `make run` is started, awaited and interrupted as with Ctrl-C, twice: the first
 run must show three tickets, the second three more and be up in under two seconds.
-"""
+"""  # noqa: INP001 - a script
 
 import argparse
 import contextlib
@@ -70,7 +70,7 @@ def address() -> tuple[str, int]:
 def fetch(url: str) -> bytes | None:
     """The page, or None while there is none."""
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=5) as answer:  # noqa: S310 - our own address
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=5) as answer:
             return bytes(answer.read())
     except (urllib.error.URLError, OSError):
         return None
@@ -164,13 +164,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--list", action="store_true", help="print the blocks and run nothing")
     listing = parser.parse_args().list
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     found = blocks((ROOT / "README.md").read_text(encoding="utf-8"), "sh")
     with tempfile.TemporaryDirectory(prefix="readme-") as folder:
         home, log = Path(folder) / "home", Path(folder) / "log"
         home.mkdir()
         env = environment(str(home))
         for number, block in enumerate(found, 1):
-            say(f"-- block {number} of {len(found)}\n" + "".join(f"   $ {line}\n" for line in block.splitlines()).rstrip())
+            say(
+                f"-- block {number} of {len(found)}\n"
+                + "".join(f"   $ {line}\n" for line in block.splitlines()).rstrip()
+            )
             if listing:
                 continue
             try:

@@ -63,23 +63,23 @@ def main() -> int:
         figures = _run(asked.parts or list(PARTS), folder, quick=asked.quick)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    missed = [figure.what for figure in figures if figure.good is False]
-    judged = [figure for figure in figures if figure.good is not None]
+    missed = [f"[{name}] {figure.what}" for name, figure in figures if figure.good is False]
+    judged = [figure for _, figure in figures if figure.good is not None]
     print(f"{len(judged) - len(missed)} of {len(judged)} goals met" + "".join(f"\n  short: {what}" for what in missed))
     return 1 if missed and asked.strict else 0
 
 
-def _run(parts: list[str], folder: Path, *, quick: bool) -> list[Figure]:
+def _run(parts: list[str], folder: Path, *, quick: bool) -> list[tuple[str, Figure]]:
     began = time.monotonic()
     found = disk.measure(folder)
     print(f"Disk: {found}\n")
-    figures: list[Figure] = []
+    figures: list[tuple[str, Figure]] = []
     for name in parts:
         title, measure = PARTS[name]
         home = folder / name
         home.mkdir()
         part = measure(home, found, quick)
-        figures += part
+        figures += [(name, figure) for figure in part]
         print(table(f"[{name}] {title}", part), flush=True)
         shutil.rmtree(home, ignore_errors=True)
     again = disk.measure(folder)

@@ -45,7 +45,7 @@ def table(title: str, figures: Iterable[Figure]) -> str:
             cell.rjust(width) if column in {1, 2} else cell.ljust(width)
             for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
         )
-        lines.append(f"  {shown}")
+        lines.append(f"  {shown}".rstrip())
         lines.extend(f"      {line}" for line in how.splitlines())
     return "\n".join(lines) + "\n"
 

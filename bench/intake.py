@@ -30,7 +30,7 @@ def one_round(running: Running, seconds: float) -> Result:
 
 def measure(folder: Path, *, quick: bool, delay: float = 0.0) -> list[Figure]:
     """Both ways: events that a rule drops, and events that all become tickets."""
-    rounds, seconds = (3, 1.0) if quick else (7, 2.0)
+    rounds, seconds = (3, 1.0) if quick else (5, 2.0)
     figures: list[Figure] = []
     with baseline(folder) as bare:
         with gateway(folder / "dropped", action=DROPPED, delay=delay) as ours:

@@ -159,9 +159,7 @@ async def _load(spec: Spec) -> Result:
     for client in clients:
         client.close()
     times = run.latencies or [0.0]
-    return Result(
-        run.good, run.bad, seconds, percentile(times, 0.5), percentile(times, 0.95), percentile(times, 0.99)
-    )
+    return Result(run.good, run.bad, seconds, percentile(times, 0.5), percentile(times, 0.95), percentile(times, 0.99))
 
 
 async def _unless_broken(run: _Run, seconds: float) -> None:
@@ -179,8 +177,7 @@ def load(spec: Spec) -> Result:
     """
     done = subprocess.run(
         [sys.executable, "-m", "bench.load", orjson.dumps(asdict(spec)).decode()],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         check=False,
     )
     if done.returncode != 0:

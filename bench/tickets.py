@@ -54,7 +54,13 @@ def latency(folder: Path, disk: Disk, *, quick: bool, delay: float = 0.0) -> lis
         goal = 3 * post
         return [
             below("event to ticket delivered and answered, p50", answered, goal, f"3 × {reach}", unit=" ms"),
-            below("event to ticket in the sandbox, p50", made, goal, f"by the sandbox's own clock; 3 × {reach}", unit=" ms"),
+            below(
+                "event to ticket in the sandbox, p50",
+                made,
+                goal,
+                f"by the sandbox's own clock; 3 × {reach}",
+                unit=" ms",
+            ),
         ]
     fsync = (delay + disk.p50) * 1000
     goal = 3 * post + 4 * fsync
@@ -136,20 +142,19 @@ def fresh_request(template: bytes, number: int) -> bytes:
 def busy(folder: Path, *, quick: bool) -> list[Figure]:
     """40 ms per create, four at a time: tickets per second by four direct clients, and by the gateway."""
     rounds, seconds = (2, 2.0) if quick else (4, 4.0)
-    with sandbox(folder) as desk:
-        with gateway(folder, action=TO_TICKETS, sandbox=address(desk)) as ours:
-            first = Client(ours.port)
-            _poster(first, "/in/app", EVENT_HEADERS)(mark(RUNS.next(), 0).join(pieces()))
-            first.close()
-            template = stored_request(folder / "journal.db")
-            tune(desk, latency=BUSY_LATENCY, workers=BUSY_CALLS)
-            shares: list[float] = []
-            pairs: list[tuple[float, float]] = []
-            for _ in range(rounds):
-                direct = _steady(desk, lambda: _four_clients(desk, template, seconds))
-                through = _steady(desk, lambda: _events(ours, desk, seconds))
-                pairs.append((direct, through))
-                shares.append(through / direct)
+    with sandbox(folder) as desk, gateway(folder, action=TO_TICKETS, sandbox=address(desk)) as ours:
+        first = Client(ours.port)
+        _poster(first, "/in/app", EVENT_HEADERS)(mark(RUNS.next(), 0).join(pieces()))
+        first.close()
+        template = stored_request(folder / "journal.db")
+        tune(desk, latency=BUSY_LATENCY, workers=BUSY_CALLS)
+        shares: list[float] = []
+        pairs: list[tuple[float, float]] = []
+        for _ in range(rounds):
+            direct = _steady(desk, lambda: _four_clients(desk, template, seconds))
+            through = _steady(desk, lambda: _events(ours, desk, seconds))
+            pairs.append((direct, through))
+            shares.append(through / direct)
     direct, through = (median([pair[side] for pair in pairs]) for side in (0, 1))
     how = f"{through:.1f} of {direct:.1f} tickets/s; shares of the rounds: {spread(shares, 3)}"
     return [at_least("helpdesk of 40 ms kept busy, share of four direct clients", median(shares), 0.95, how)]

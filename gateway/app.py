@@ -370,7 +370,9 @@ async def serve_until_stopped(
     waiting: list[asyncio.Future[None]] = [stop, gateway.failure]
     await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     failed = gateway.failure.done()
-    if not failed:
+    if failed:
+        log.error("cannot go on", detail=str(gateway.failure.exception()))
+    else:
         log.info("stopping")
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)  # a second one ends the process at once

@@ -7,6 +7,7 @@ job gets a fresh one. Its address space is bounded, so that a hostile payload en
 import asyncio
 import multiprocessing
 import resource
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
@@ -33,6 +34,7 @@ class Isolation:
         self._process: multiprocessing.process.BaseProcess | None = None
         self._connection: Connection | None = None
         self._lock = asyncio.Lock()
+        self._closed = False
         self._thread = ThreadPoolExecutor(1, "isolation")
 
     async def run(self, deadline: float, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -52,12 +54,19 @@ class Isolation:
         raise value
 
     def close(self) -> None:
-        """End the child."""
-        self._kill()
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """End the child. May be called again."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._process is not None:
+            self._process.kill()  # a job that runs ends with it, and its thread finds that out
+        self._thread.submit(self._kill)
+        self._thread.shutdown(wait=False)
 
     def _exchange(self, deadline: float, job: object) -> tuple[bool, object]:
-        connection = self._connected()
+        connection = self._started(deadline)
+        if connection is None:
+            return False, Stopped("its process could not be started; memory or file handles are short")
         try:
             connection.send(job)
             if not connection.poll(deadline):
@@ -69,6 +78,17 @@ class Isolation:
             return False, Stopped(f"its process died ({type(error).__name__}); it may have used too much memory")
         else:
             return bool(worked), value
+
+    def _started(self, patience: float) -> Connection | None:
+        """The child; while the system has no handle or memory for one, wait: the job is not at fault."""
+        end = time.monotonic() + patience
+        while True:
+            try:
+                return self._connected()
+            except OSError:
+                if time.monotonic() > end:
+                    return None
+                time.sleep(0.1)
 
     def _connected(self) -> Connection:
         if self._connection is None or self._process is None or not self._process.is_alive():

@@ -11,7 +11,7 @@ from gateway.model.ids import new_id
 from gateway.model.reasons import Reason
 from gateway.model.receipt import Accepted, NewReceipt, Receipt, ReceiptStatus
 from gateway.processing import REPLAY_OF, route
-from gateway.ruleset import Ruleset
+from gateway.ruleset import UNROUTED, Ruleset
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +74,29 @@ class Operations:
             return Replayed(view.id, "requeued", "the dead letter is processed again")
         if view.status is ReceiptStatus.ACCEPTED:
             return Replayed(view.id, "unchanged", "it waits to be processed for the first time")
-        was = {event.index: event.route for event in view.events}
-        would = self._routes(receipt)
-        if was == would:
-            return Replayed(view.id, "unchanged", "the rules in force decide as they did; nothing is sent again")
+        if self._rules().source(receipt.source) is None:
+            return Replayed(view.id, "differs", f"source {receipt.source} is not configured any more")
+        # A repeated delivery went nowhere; where the rules would send it says nothing.
+        was = {event.index: event.route for event in view.events if event.reason is not Reason.DUPLICATE}
+        try:
+            would = self._routes(receipt)
+        except Exception as error:  # noqa: BLE001 - what a parser cannot read is the very thing to be told
+            return Replayed(view.id, "differs", f"it cannot be parsed now: {type(error).__name__}: {error}")
+        repeats = {event.index for event in view.events if event.reason is Reason.DUPLICATE}
         changes = [
-            f"event {index}: was {was.get(index) or 'unrouted'}, would be {would.get(index) or 'unrouted'}"
-            for index in sorted(was.keys() | would.keys())
+            f"event {index}: was {was.get(index) or UNROUTED}, would be {would.get(index) or UNROUTED}"
+            for index in sorted((was.keys() | would.keys()) - repeats)
             if was.get(index) != would.get(index)
         ]
+        if not changes:
+            return Replayed(view.id, "unchanged", "the rules in force decide as they did; nothing is sent again")
         return Replayed(view.id, "differs", "; ".join(changes) + ". With --new it is processed as a new receipt.")
 
     def _routes(self, receipt: Receipt) -> dict[int, str]:
         rules = self._rules()
         settings, kind = rules.source(receipt.source), rules.kind_of(receipt.source)
-        if settings is None or kind is None:
-            return {}
+        assert settings is not None
+        assert kind is not None
         routed = route(receipt, kind.parse(receipt, settings), rules)
         return {event.index: event.targets[0].rule.route.name if event.targets else "" for event in routed.events}
 
@@ -109,4 +116,4 @@ class Operations:
             at=now, what="replayed", reason=Reason.REPLAYED, detail=f"as {accepted.id}", receipt=receipt.id
         )
         await self._journal.write_history([line])
-        return Replayed(receipt.id, "accepted", "processed as a new receipt", accepted.id)
+        return Replayed(receipt.id, "accepted", "it is processed as a new receipt:", accepted.id)

@@ -10,6 +10,8 @@
 
 Parsing is parallel; correlation takes the receipts of one source in the order of receipt. A receipt that cannot be parsed in
 time steps aside and comes back; after `TRIES` tries it is processed as `raw`, and if that fails too it is a dead letter.
+A receipt that was at hand when the process died several times is parsed where it can be stopped: it may have been the
+cause, but most often it was not, so that alone does not make it `raw`.
 """
 
 import asyncio
@@ -31,6 +33,8 @@ from gateway.tickets import TicketWaiters
 
 HANDED = 256
 """Receipts that are worked on straight from the door; beyond that they wait in the journal only."""
+HANDED_OCTETS = 32 * 2**20
+"""Octets of bodies that are held at one time on the way; what is beyond waits in the journal only. One is always held."""
 BATCH = 64
 """Receipts that are correlated and committed together."""
 SMALL = 256 * 1024
@@ -43,6 +47,21 @@ CONFLICTS = 20
 """How often a receipt is correlated again after a version conflict before it goes back to the queue."""
 POLL = 1.0
 """Seconds between looks at the journal when nothing wakes us."""
+SWEEP = 15.0
+"""Seconds after which we look for receipts that are in no lane, whatever we believe: senders hang up at every moment."""
+FIRST_CLAIM = 8
+"""Receipts that are taken from the journal at first after a start; twice as many with every batch that is done. So a process
+that dies again and again counts tries against few of those that wait."""
+SUSPECT = 8
+"""A receipt that was at hand so many times when the process died is parsed where it can be stopped."""
+CRASHES = 40
+"""So many tries, most of which ended with the process, make a receipt `raw`: it is to blame after all."""
+FLOOD = 32
+"""So many deliveries, and more than were processed, while one batch was worked on are a flood."""
+GIVE_WAY = 4.0
+"""In a flood processing rests this many times as long as it worked: what is taken can wait, what is refused may be lost."""
+LONGEST_REST = 0.5
+"""Seconds that it rests at a time."""
 
 
 class Observer(Protocol):
@@ -86,10 +105,15 @@ class Pipeline:
         self._clock = clock
         self._isolation = Isolation()
         self._lanes: dict[str, deque[_Job]] = {}
+        self._octets = 0  # what the bodies of those weigh
         self._held = 0  # receipts in lanes, or claimed by an accept that is under way
         self._behind = True  # there may be receipts in the journal that are in no lane
         self._unclaimed = 0  # accepts under way that do not claim
         self._waited = 0  # accepts so far that did not claim
+        self._arrived = 0  # accepts so far
+        self._failures: dict[str, int] = {}  # how often a receipt stepped aside, by its id
+        self._claim_most = FIRST_CLAIM
+        self._swept = time.monotonic()
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -105,9 +129,10 @@ class Pipeline:
         """
         if self._closed:
             raise IntakeClosed
-        claim = not self._behind and self._held < HANDED
+        self._arrived += 1
+        claim = not self._behind and self._held < HANDED and self._octets < HANDED_OCTETS
         if claim:
-            self._held += 1
+            self._hold(new.body)
         else:
             self._behind = True
             self._unclaimed += 1
@@ -126,7 +151,7 @@ class Pipeline:
             if not claim:
                 self._unclaimed -= 1
             elif not handed:
-                self._held -= 1
+                self._let_go(new.body)
         self._wake.set()
         return accepted
 
@@ -144,11 +169,17 @@ class Pipeline:
         """Process until `stop`; raises what the journal raises when it is broken."""
         while not self._stopping:
             self._wake.clear()
+            began, arrived = time.monotonic(), self._arrived
+            if began - self._swept > SWEEP:
+                self._swept, self._behind = began, True
             try:
                 await self._refill()
                 batch = self._ready()
                 if batch:
                     await self._correlate(batch)
+                    self._claim_most = min(HANDED, self._claim_most * 2)
+                    if self._arrived - arrived > max(len(batch), FLOOD):
+                        await asyncio.sleep(min(LONGEST_REST, GIVE_WAY * (time.monotonic() - began)))
                     continue
             except JournalFull:
                 await asyncio.sleep(POLL)
@@ -173,30 +204,50 @@ class Pipeline:
 
     async def _refill(self) -> None:
         """Take waiting receipts from the journal into the lanes, in their order."""
-        if not self._behind or self._held >= HANDED // 2:
+        if not self._behind or self._held >= HANDED // 2 or self._octets >= HANDED_OCTETS // 2:
             return
         quiet, waited = self._unclaimed == 0, self._waited
-        claimed = await self._journal.claim_receipts(limit=HANDED - self._held, now=self._clock(), lease=LEASE)
+        claimed = await self._journal.claim_receipts(
+            limit=min(HANDED - self._held, self._claim_most),
+            now=self._clock(),
+            lease=LEASE,
+            octets=HANDED_OCTETS - self._octets,
+        )
         for receipt in claimed:
-            self._held += 1
+            self._hold(receipt.body)
             self._hand(receipt)
         if not claimed and quiet and waited == self._waited:
             self._behind = False
+
+    def _hold(self, body: bytes) -> None:
+        self._held += 1
+        self._octets += len(body)
+
+    def _let_go(self, body: bytes) -> None:
+        self._held -= 1
+        self._octets -= len(body)
 
     # ------------------------------------------------------------------------------------------------------------- parse
 
     def _hand(self, receipt: Receipt) -> None:
         job = _Job(receipt)
         self._lanes.setdefault(receipt.source, deque()).append(job)
-        if len(receipt.body) > SMALL and receipt.tries <= TRIES:
+        if self._is_apart(receipt):
             self._background(self._parse_apart(job))
+
+    def _is_apart(self, receipt: Receipt) -> bool:
+        """Whether it is parsed where it can be stopped: large ones, and those that may have ended a process before."""
+        return (len(receipt.body) > SMALL or receipt.tries > SUSPECT) and not self._is_hopeless(receipt)
+
+    def _is_hopeless(self, receipt: Receipt) -> bool:
+        return self._failures.get(receipt.id, 0) >= TRIES or receipt.tries > CRASHES
 
     def _parse(self, receipt: Receipt) -> Parsed:
         """The events of a receipt; one of kind `raw` where its source is gone or it failed too often."""
         settings, kind = self.rules.source(receipt.source), self.rules.kind_of(receipt.source)
         if settings is None or kind is None:
             return raw_event(receipt, f"the source {receipt.source!r} is not configured any more")
-        if receipt.tries > TRIES:
+        if self._is_hopeless(receipt):
             return raw_event(receipt, f"processing failed {TRIES} times")
         try:
             return kind.parse(receipt, settings)
@@ -236,12 +287,15 @@ class Pipeline:
             while lane and len(batch) < BATCH:
                 job = lane[0]
                 if job.parsed is None:
-                    if len(job.receipt.body) > SMALL and job.receipt.tries <= TRIES:
+                    if self._is_apart(job.receipt):
                         break
                     job.parsed = self._parse(job.receipt)
                 batch.append(lane.popleft())
-            if not lane:
-                del self._lanes[name]
+            del self._lanes[name]
+            if lane:
+                self._lanes[name] = lane  # behind the others: a source that floods must not hold them up
+            if len(batch) == BATCH:
+                break
         return batch
 
     # --------------------------------------------------------------------------------------------------------- correlate
@@ -265,13 +319,26 @@ class Pipeline:
                 routed.append((job, route(job.receipt, job.parsed, self.rules)))
             except Exception as error:  # noqa: BLE001 - our own bug must not stop the neighbours; it is told and counted
                 await self._step_aside(job.receipt, "route", error)
-        facts = facts_of(await self._journal.know(lookup([one for _, one in routed]), now))
+        try:
+            facts = facts_of(await self._journal.know(lookup([one for _, one in routed]), now))
+        except JournalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            if len(routed) > 1:  # each by itself, to find out whose fault it is
+                return [job for job, _ in routed]
+            for job, _ in routed:
+                await self._step_aside(job.receipt, "correlate", error)
+            return []
         work: list[tuple[_Job, Processed]] = []
-        for job, one in routed:
+        untold: list[_Job] = []
+        for position, (job, one) in enumerate(routed):
             try:
                 work.append((job, process(one, facts, self.rules)))
             except Exception as error:  # noqa: BLE001 - as above
                 await self._step_aside(job.receipt, "correlate", error)
+                # What it had done to the facts by then will not be written: those behind it must not believe it.
+                untold = [later for later, _ in routed[position + 1 :]]
+                break
         results = await self._write([(job.receipt, processed) for job, processed in work])
         again: list[_Job] = []
         for (job, processed), result in zip(work, results, strict=True):
@@ -280,12 +347,13 @@ class Pipeline:
             if result is CommitResult.CONFLICT:
                 again.append(job)
                 continue
-            self._held -= 1
+            self._let_go(job.receipt.body)
+            self._failures.pop(job.receipt.id, None)
             if result is CommitResult.COMMITTED:
                 self._observer.processed(job.receipt, processed)
                 self.tickets.processed(processed, facts.incidents)
         self._wake_delivery({action.helpdesk for _, processed in work for action in processed.actions})
-        return again
+        return again + untold
 
     async def _write(self, work: Sequence[tuple[Receipt, Processed]]) -> list[CommitResult | None]:
         """Commit a batch; if one of it cannot be written at all, each by itself, so that its neighbours go on."""
@@ -316,15 +384,18 @@ class Pipeline:
 
     async def _step_aside(self, receipt: Receipt, stage: str, error: BaseException) -> None:
         """A try failed: the receipt comes back later, at last as `raw`; when even that failed it is a dead letter."""
-        self._held -= 1
+        self._let_go(receipt.body)
         self._observer.failed(receipt, stage, error)
         now = self._clock()
-        if receipt.tries <= TRIES:
+        failures = self._failures.get(receipt.id, 0) + 1
+        if failures <= TRIES and receipt.tries <= CRASHES:
+            self._failures[receipt.id] = failures
             await self._journal.release_receipt(receipt.id, now=now)
             self.wake()
             return
         detail = f"{stage}: {type(error).__name__}: {error}"
         line = HistoryLine(at=now, what="dead", reason=Reason.POISON, detail=detail, receipt=receipt.id)
+        self._failures.pop(receipt.id, None)
         dead = Processed(receipt=receipt.id, dead=Reason.POISON, detail=detail, history=(line,))
         await self._commit_when_there_is_room([dead])
         self._observer.processed(receipt, dead)

@@ -245,7 +245,10 @@ def _event(work: _Work, routed: RoutedEvent) -> None:
     """Find out what becomes of one event, and write that down."""
     event, source = routed.event, work.routed.receipt.source
     anew = REPLAY_OF in work.routed.receipt.envelope  # an operator's wish, not a repeated delivery
-    first = work.facts.duplicates.get((source, event.duplicate_key)) if event.duplicate_key and not anew else None
+    if anew and event.duplicate_key:  # the key stays with the first one; this one must neither meet nor claim it
+        event = replace(event, duplicate_key="")
+        routed = replace(routed, event=event)
+    first = work.facts.duplicates.get((source, event.duplicate_key)) if event.duplicate_key else None
     if first is not None and first != (work.routed.receipt.id, routed.index):
         _note(work, routed, Reason.DUPLICATE, detail=f"of receipt {first[0]}", duplicate_of=first)
         return
@@ -314,11 +317,13 @@ def _take(work: _Work, routed: RoutedEvent, target: Target, plan: Plan) -> Trans
 
 def _known(work: _Work, target: Target) -> Incident | None:
     """The incident of the target's key; an open one that was opened under an earlier name of the route goes on."""
-    for key in (target.key, *target.old_keys):
-        found = work.facts.by_key.get(key)
-        if found is not None and (key == target.key or work.facts.incidents[found].state is not IncidentState.CLOSED):
-            return work.facts.incidents[found]
-    return None
+    known = [
+        work.facts.incidents[found]
+        for key in (target.key, *target.old_keys)
+        if (found := work.facts.by_key.get(key)) is not None
+    ]
+    running = [incident for incident in known if incident.state is not IncidentState.CLOSED]
+    return next(iter(running), None) or next((one for one in known if one.key == target.key), None)
 
 
 def _unrouted(work: _Work, routed: RoutedEvent) -> None:

@@ -17,25 +17,31 @@ class TicketWaiters:
     def __init__(self, reader: Reader) -> None:
         """``reader`` answers for receipts that were done before anybody waited."""
         self._reader = reader
-        self._by_receipt: dict[str, asyncio.Future[Progress | None]] = {}
+        self._by_receipt: dict[str, set[asyncio.Future[Progress | None]]] = {}
         self._by_incident: dict[str, set[str]] = {}
 
     async def wait(self, receipt_id: str, timeout: float) -> Progress:
         """How far the receipt has come when its ticket is known, at the latest after ``timeout`` seconds."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Progress | None] = loop.create_future()
         try:
             async with asyncio.timeout(timeout):
                 while True:
-                    future: asyncio.Future[Progress | None] = asyncio.get_running_loop().create_future()
-                    self._by_receipt[receipt_id] = future
+                    self._by_receipt.setdefault(receipt_id, set()).add(future)
                     known = await self._look(receipt_id) or await future
                     if known is not None:
                         return known
+                    self._by_receipt[receipt_id].discard(future)
+                    future = loop.create_future()
         except TimeoutError:
             return Progress(ticket=None)
         finally:
-            self._by_receipt.pop(receipt_id, None)
-            for waiting in self._by_incident.values():
-                waiting.discard(receipt_id)
+            waiters = self._by_receipt.get(receipt_id, set())
+            waiters.discard(future)
+            if not waiters:  # the same delivery may be waited for twice
+                self._by_receipt.pop(receipt_id, None)
+                for waiting in self._by_incident.values():
+                    waiting.discard(receipt_id)
 
     async def _look(self, receipt_id: str) -> Progress | None:
         """What the journal knows already; None if there is something to wait for."""
@@ -52,22 +58,26 @@ class TicketWaiters:
                 for action in view.actions
             )
             return Progress(view.ticket, created=created, done=True)
+        new = False
         for incident in view.incidents:
-            self._by_incident.setdefault(incident.id, set()).add(receipt_id)
+            waiting = self._by_incident.setdefault(incident.id, set())
+            new |= receipt_id not in waiting
+            waiting.add(receipt_id)
+        if new:  # what was delivered between the look and this was told to nobody
+            return await self._look(receipt_id)
         return None if view.incidents else Progress(None, done=True)
 
     def processed(self, processed: Processed, incidents: Mapping[str, Incident]) -> None:
         """A receipt was processed: its incidents are known now."""
-        future = self._by_receipt.get(processed.receipt)
-        if future is None or future.done():
+        if processed.receipt not in self._by_receipt:
             return
         names = {record.incident for record in processed.events if record.incident}
         ticket = next((incidents[name].ticket for name in names if name in incidents), None)
         if ticket is not None:
-            future.set_result(Progress(ticket, done=True))
+            self._tell(processed.receipt, Progress(ticket, done=True))
         elif not names:
             repeats = any(record.duplicate_of for record in processed.events)
-            future.set_result(None if repeats else Progress(None, done=True))  # None: look again, at the first one
+            self._tell(processed.receipt, None if repeats else Progress(None, done=True))  # None: look at the first one
         for name in names:
             self._by_incident.setdefault(name, set()).add(processed.receipt)
 
@@ -82,8 +92,11 @@ class TicketWaiters:
         if not finished:
             return
         for receipt in list(waiting):
-            future = self._by_receipt.get(receipt)
-            if future is not None and not future.done():
-                created = step.action.kind is ActionKind.CREATE and step.action.receipt == receipt
-                future.set_result(Progress(ticket, created=created and ticket is not None, done=True))
+            created = step.action.kind is ActionKind.CREATE and step.action.receipt == receipt
+            self._tell(receipt, Progress(ticket, created=created and ticket is not None, done=True))
         del self._by_incident[step.action.incident]
+
+    def _tell(self, receipt: str, progress: Progress | None) -> None:
+        for future in self._by_receipt.get(receipt, ()):
+            if not future.done():
+                future.set_result(progress)

@@ -2,6 +2,8 @@
 
 import base64
 import getpass
+import os
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -9,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import orjson
 
 from gateway.cli.common import fail
 from gateway.config.config import Config
@@ -23,14 +26,39 @@ from gateway.receive.control import control_path, is_socket
 from gateway.ruleset import build_ruleset
 
 
+PATIENCE = 5.0
+"""Seconds that a running gateway has to say that it is there."""
+
+
 @asynccontextmanager
 async def reading(config: Config) -> AsyncIterator[Reader]:
     """The read side of the configured journal, whether a gateway runs or not."""
     path = journal_path(config)
-    if not path.exists():
-        fail(f"there is no journal at {path}; has the gateway run with this configuration?")
-    async with read_side(path) as reader:
-        yield reader
+    if not _there(path):
+        fail(f"there is no journal at {path} yet; `ticket-gateway serve` or `send` makes it", 1)
+    try:
+        async with read_side(path) as reader:
+            yield reader
+    except sqlite3.Error as error:
+        fail(f"the journal {path} cannot be read: {error}{_whose(path)}", 1)
+    except (JournalError, OSError) as error:
+        fail(f"the journal {path} cannot be read: {error}", 1)
+
+
+def _there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        fail(f"the journal {path} cannot be read: {error.strerror}{_whose(path.parent)}", 1)
+
+
+def _whose(path: Path) -> str:
+    """A hint where the file is another user's."""
+    try:
+        owner = path.stat().st_uid
+    except OSError:
+        return ""
+    return "" if owner == os.geteuid() else f"; it belongs to user {owner}: run this as the gateway's user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +73,32 @@ class Remote:
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway", timeout=60.0) as client:
             try:
                 answer = await client.request(method, path, json=body)
-                answer.raise_for_status()
             except httpx.HTTPError as error:
-                fail(f"the running gateway did not answer on {self.socket}: {error}", 1)
-            value: object = answer.json()
+                fail(f"the running gateway did not answer on {self.socket}: {str(error) or type(error).__name__}", 1)
+            try:
+                value: object = orjson.loads(answer.content)
+            except ValueError:
+                fail(f"the running gateway answered {answer.status_code} on {self.socket}; its log says why", 1)
+            if answer.is_error:
+                told = value.get("detail", "") if isinstance(value, dict) else ""
+                fail(f"the running gateway refused: {told or answer.status_code}", 1)
             return value
 
 
 async def running(config: Config) -> Remote | None:
     """The running gateway of this configuration, or None."""
     socket = control_path(journal_path(config))
-    if not is_socket(socket):
-        return None
+    try:
+        if not is_socket(socket):
+            return None
+    except OSError:
+        return None  # the folder is another user's; opening the journal says so
     transport = httpx.AsyncHTTPTransport(uds=str(socket))
-    async with httpx.AsyncClient(transport=transport, base_url="http://gateway", timeout=5.0) as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway", timeout=PATIENCE) as client:
         try:
             await client.get("/status")
+        except httpx.TimeoutException:
+            fail(f"the running gateway did not answer on {socket} within {PATIENCE:g} s; is it busy, or stopped?", 1)
         except httpx.HTTPError:
             return None  # left behind by one that was killed
     return Remote(socket)
@@ -73,6 +111,11 @@ class Operating:
         """Exactly one of both is given."""
         self._remote = remote
         self._local = local
+
+    @property
+    def by_gateway(self) -> bool:
+        """True if a running gateway does it."""
+        return self._remote is not None
 
     async def retry(self, ids: Sequence[str]) -> list[str]:
         """See `Operations.retry`."""
@@ -129,8 +172,12 @@ async def operating(config: Config) -> AsyncIterator[Operating]:
         journal: Journal = await open_sqlite(journal_path(config), run=f"cli-{new_id()}")
     except JournalError as error:
         fail(str(error), 1)
+    except (OSError, sqlite3.Error) as error:
+        fail(f"the journal {journal_path(config)} cannot be opened: {error}{_whose(journal_path(config))}", 1)
     try:
         yield Operating(None, Operations(journal, lambda: rules, journal.accept, lambda: None))
+    except (JournalError, sqlite3.Error) as error:
+        fail(f"the journal {journal_path(config)}: {error}", 1)
     finally:
         await journal.close()
 

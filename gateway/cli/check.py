@@ -6,36 +6,47 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.common import json_option, show_json
-from gateway.config.problems import Level
+from gateway.cli.common import USAGE, config_option, counted, json_option
+from gateway.cli.terminal import show, show_json
 
 
 @click.command()
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), default=Path("routes.yaml"))
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@config_option
 @click.option("--online", is_flag=True, help="Also ask each helpdesk whether it answers and takes our credentials.")
 @json_option
-def check(file: Path, *, online: bool, as_json: bool) -> None:
-    """Check FILE (default routes.yaml): all errors at once, with their places and the way out."""
-    from gateway.cli.checking import check_file, probe_helpdesks  # noqa: PLC0415 - keeps other verbs fast
+def check(file: Path | None, config_path: Path, *, online: bool, as_json: bool) -> None:
+    """Check FILE (default: that of --config): all errors at once, with their places and the way out.
 
-    config, problems = check_file(file)
+    The exit code is 2 if there are errors, 1 if the file is good and a helpdesk did not answer as it should.
+    """
+    from gateway.cli.checking import check_file, probe_helpdesks  # noqa: PLC0415 - keeps other verbs fast
+    from gateway.config.problems import Level  # noqa: PLC0415 - as above
+
+    path = file or config_path
+    config, problems = check_file(path)
     errors = [problem for problem in problems if problem.level is Level.ERROR]
     probes = probe_helpdesks(config) if online and config is not None and not errors else []
+    answering = all(probe.well for probe in probes)
     if as_json:
         show_json(
-            {"ok": not errors and all(ok for _, ok, _ in probes), "problems": [asdict(problem) for problem in problems]}
+            {
+                "file": str(path),
+                "ok": not errors and answering,
+                "problems": [asdict(problem) for problem in problems],
+                "helpdesks": [asdict(probe) for probe in probes],
+            }
         )
     else:
         for problem in problems:
-            click.echo(str(problem), err=problem.level is Level.ERROR)
-        for name, ok, detail in probes:
-            click.echo(f"{file}: helpdesk {name}: {'answers and takes our credentials' if ok else detail}", err=not ok)
-        if errors:
-            click.echo(f"{file}: {len(errors)} error(s)", err=True)
-        elif config is not None:
-            click.echo(
-                f"{file}: good: {len(config.sources)} sources, {len(config.routes)} routes, "
-                f"{len(config.helpdesks)} helpdesks"
+            show(str(problem), err=problem.level is Level.ERROR)
+        for probe in probes:
+            show(f"{path}: helpdesk {probe.helpdesk}: {probe.detail}", err=not probe.well)
+        if config is not None and not errors:
+            show(
+                f"{path}: good: {counted(len(config.sources), 'source')}, {counted(len(config.routes), 'route')}, "
+                f"{counted(len(config.helpdesks), 'helpdesk')}"
             )
-    if errors or not all(ok for _, ok, _ in probes):
-        sys.exit(2)
+        elif any(error.line for error in errors):
+            show(f"{path}: {counted(len(errors), 'error')}", err=True)
+    sys.exit(USAGE if errors else 0 if answering else 1)

@@ -12,7 +12,8 @@ from pathlib import Path
 import click
 import httpx
 
-from gateway.cli.common import config_option, load_config, run_server, show
+from gateway.cli.common import config_option, fail, load_config, run_server
+from gateway.cli.terminal import show
 from gateway.config.config import Config
 from gateway.config.models import Auth, Log
 from gateway.journal.locate import journal_path
@@ -30,6 +31,9 @@ def demo(config_path: Path) -> None:
     from gateway.sandbox.sandbox import Sandbox  # noqa: PLC0415 - as above
 
     config = load_config(config_path)
+    missing = sorted({"nagios", "zabbix", "generic"} - {source.kind for source in config.sources.values()})
+    if missing:
+        fail(f"{config_path} has no source of kind {', '.join(missing)}; the demonstration sends to one of each")
     quiet = config.server.model_copy(update={"log": Log(format="text", level="warning")})
     config = replace(config, server=quiet)
     folder = journal_path(config).parent / "sandbox"
@@ -42,9 +46,12 @@ def demo(config_path: Path) -> None:
             await sandbox.close()
 
     async def story(gateway: Gateway) -> None:
-        address = gateway.addresses[0]
+        address = next((one for one in gateway.addresses if one.startswith("http")), "")
         show(f"ticket-gateway is up with {config_path} and the built-in sandbox helpdesk.\n")
-        await _tell(address, config)
+        try:
+            await _tell(address, config)
+        except (httpx.HTTPError, ValueError) as error:
+            show(f"  The events could not be sent to {address or 'it'}: {str(error) or type(error).__name__}")
         show("\nLook at:")
         show(f"  {address}/sandbox   the helpdesk's tickets, and switches that make it fail")
         show(f"  {address}/healthz   {address}/readyz   {address}/metrics")
@@ -52,7 +59,8 @@ def demo(config_path: Path) -> None:
         show("\nStop with Ctrl-C.")
 
     code = run_server(work())
-    show("\nStopped; the tickets are kept in " + str(folder))
+    if code == 0:
+        show(f"\nStopped; the tickets are kept in {folder}")
     sys.exit(code)
 
 

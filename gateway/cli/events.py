@@ -1,13 +1,15 @@
 """``events``: what came in, and what became of it."""
 
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.common import config_option, fail, json_option, load_config, moment, run, show, show_json
-from gateway.cli.shapes import receipt_text
-from gateway.journal.protocol import ReceiptLine, ReceiptView
+from gateway.cli.common import config_option, fail, json_option, known_source, load_config, moment, run
+from gateway.cli.terminal import show, show_json
+
+if TYPE_CHECKING:
+    from gateway.journal.protocol import ReceiptLine, ReceiptView
 
 
 @click.group()
@@ -16,44 +18,49 @@ def events() -> None:
 
 
 @events.command("ls")
-@click.option("--source", default="", help="Only those of this source.")
+@click.option("--source", default="", metavar="NAME", help="Only those of this source.")
 @click.option("--status", type=click.Choice(["accepted", "processed", "dead"]), default=None, help="Only those.")
-@click.option("--limit", default=50, show_default=True, help="How many.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="How many.")
+@click.option("--before", default="", metavar="ID", help="Only those that came before this one.")
 @config_option
 @json_option
-def list_receipts(source: str, status: str | None, limit: int, config_path: Path, *, as_json: bool) -> None:
+def list_receipts(
+    source: str, status: str | None, limit: int, before: str, config_path: Path, *, as_json: bool
+) -> None:
     """List receipts, the newest first."""
     config = load_config(config_path)
+    if source:
+        known_source(config, source)
 
-    async def work() -> list[ReceiptLine]:
+    async def work() -> "list[ReceiptLine]":
         from gateway.cli.access import reading  # noqa: PLC0415 - keeps other verbs fast
 
         async with reading(config) as reader:
-            return await reader.receipts(limit=limit, source=source, status=status or "")
+            return await reader.receipts(limit=limit, source=source, status=status or "", before=before)
 
     lines = run(work())
     if as_json:
         show_json(lines)
         return
-    for line in lines:
-        ticket = f"  ticket {line.ticket}" if line.ticket else ""
-        kind = f"{line.kind}: " if line.kind else ""
-        show(
-            f"{line.id}  {moment(line.received_at)}  {line.source}  {line.reason or line.status.value}{ticket}  {kind}{line.title}"
-        )
+    rows = [(line.source, line.reason or line.status.value, line.ticket or "-") for line in lines]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
+    for line, row in zip(lines, rows, strict=True):
+        cells = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        title = f"{line.kind}: {line.title}" if line.kind else ""
+        show(f"{line.id}  {moment(line.received_at)}  {cells}  {title}".rstrip())
     if not lines:
         show("No receipts.")
 
 
 @events.command("show")
-@click.argument("receipt_id")
+@click.argument("receipt_id", metavar="ID")
 @config_option
 @json_option
 def show_receipt(receipt_id: str, config_path: Path, *, as_json: bool) -> None:
-    """Show one receipt with its events, actions, attempts and timeline. The first characters of its id are enough."""
+    """Tell the story of one receipt: its events, the rules, the ticket. The first characters of its id are enough."""
     config = load_config(config_path)
 
-    async def work() -> ReceiptView | None:
+    async def work() -> "ReceiptView | None":
         from gateway.cli.access import reading  # noqa: PLC0415 - keeps other verbs fast
 
         async with reading(config) as reader:
@@ -61,9 +68,13 @@ def show_receipt(receipt_id: str, config_path: Path, *, as_json: bool) -> None:
 
     view = run(work())
     if view is None:
-        fail(f"no receipt {receipt_id}", 1)
+        fail(
+            f"no receipt, or more than one, has an id that begins with {receipt_id!r}; see `ticket-gateway events ls`",
+            1,
+        )
     if as_json:
         show_json(view)
-    else:
-        show(receipt_text(view))
-    sys.exit(0)
+        return
+    from gateway.cli.story import story  # noqa: PLC0415 - only for people
+
+    show(story(view))

@@ -1,14 +1,16 @@
 """``init``: a folder to start from."""
 
+import re
 from pathlib import Path
 
 import click
 
-from gateway.cli.common import fail
+from gateway.cli.common import counted, fail
+from gateway.cli.terminal import show
 
 
 @click.command()
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path())
+@click.argument("folder", type=click.Path(path_type=Path), default=Path())
 @click.option(
     "--sandbox", is_flag=True, help="Write the configuration of the demonstration, against the sandbox helpdesk."
 )
@@ -18,22 +20,41 @@ def init(folder: Path, *, sandbox: bool) -> None:
     from gateway.config.starter import STARTER  # noqa: PLC0415 - as above
 
     target = folder / "routes.yaml"
-    if target.exists():
-        fail(f"{target} is there already; nothing was written", 1)
-    folder.mkdir(parents=True, exist_ok=True)
-    target.write_text(shipped_routes().read_text(encoding="utf-8") if sandbox else STARTER, encoding="utf-8")
-    click.echo(f"wrote {target}")
-    templates = shipped_templates()
-    for file in sorted(templates.glob("*/*.j2")):
-        path = folder / "templates" / file.relative_to(templates)
-        if path.exists():
-            click.echo(f"kept  {path}")
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
-        click.echo(f"wrote {path}")
-    click.echo("")
+    text = shipped_routes().read_text(encoding="utf-8") if sandbox else STARTER
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with target.open("x", encoding="utf-8") as file:
+            file.write(text)
+        show(f"wrote {target}")
+        _write_templates(shipped_templates(), folder)
+    except FileExistsError:
+        fail(f"{target if target.exists() else folder} is there already; nothing was overwritten", 1)
+    except OSError as error:
+        fail(f"{error.filename}: cannot be written: {error.strerror}", 1)
+    show("\nNext:")
     if sandbox:
-        click.echo(f"Next: ticket-gateway serve --with-sandbox --config {target}")
-    else:
-        click.echo(f"Next: edit {target}, set the secrets it names, then: ticket-gateway check {target}")
+        show(f"  ticket-gateway serve --with-sandbox --config {target}")
+        return
+    show(f"  edit {target}: the address of your osTicket, and who asks for the tickets")
+    written = "\n".join(line.partition("#")[0] for line in text.splitlines())
+    for name in dict.fromkeys(re.findall(r"\$\{env:(\w+)\}", written)):
+        show(f"  export {name}=...")
+    show(f"  ticket-gateway check --online {target}")
+    show(f"  ticket-gateway serve --config {target}")
+
+
+def _write_templates(shipped: Path, folder: Path) -> None:
+    wrote, kept = 0, []
+    for file in sorted(shipped.glob("*/*.j2")):
+        path = folder / "templates" / file.relative_to(shipped)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with path.open("x", encoding="utf-8") as copy:
+                copy.write(file.read_text(encoding="utf-8"))
+            wrote += 1
+        except FileExistsError:
+            kept.append(path)
+    if wrote:
+        show(f"wrote {folder / 'templates'}: {counted(wrote, 'file')}")
+    for path in kept:
+        show(f"kept  {path}")

@@ -2,10 +2,11 @@
 
 import click
 
-from gateway.cli.common import show_json
+from gateway.cli.terminal import show_json
 
 
 @click.command()
+@click.option("--json", is_flag=True, expose_value=False, help="It is always JSON.")
 def schema() -> None:
     """Print the JSON Schema of routes.yaml."""
     from gateway.config.schema import schema as build  # noqa: PLC0415 - keeps other verbs fast

@@ -1,19 +1,22 @@
 """``send``: hand a message in as if its sender had."""
 
-import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from gateway.cli.common import config_option, fail, json_option, load_config, read_message, run, show, show_json
-from gateway.model.receipt import Accepted
+from gateway.cli.common import config_option, json_option, known_source, load_config, run
+from gateway.cli.messages import message_options, read_or_fail
+from gateway.cli.terminal import show, show_json
+
+if TYPE_CHECKING:
+    from gateway.model.receipt import Accepted
 
 
 @click.command()
-@click.option("--source", required=True, help="Name of the source.")
-@click.option("--content-type", default="", help="Content type of the body.")
-@click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A header of the request.")
+@click.option("--source", required=True, metavar="NAME", help="Name of the source.")
+@message_options
 @click.argument("file")
 @config_option
 @json_option
@@ -28,21 +31,21 @@ def send(
 ) -> None:
     """Hand FILE (- for standard input) to the gateway as a message of SOURCE. It is journaled like any other."""
     config = load_config(config_path)
-    if source not in config.sources:
-        fail(f"{source!r} is no source of {config_path}; it has: {', '.join(sorted(config.sources))}")
-    new = read_message(file, content_type, headers, source=source, now=time.time())
+    known_source(config, source)
+    new = read_or_fail(file, content_type, headers, source=source, now=time.time())
 
-    async def work() -> Accepted:
+    async def work() -> "tuple[Accepted, bool]":
         from gateway.cli.access import operating  # noqa: PLC0415 - keeps other verbs fast
 
         async with operating(config) as operations:
-            return await operations.accept(new)
+            return await operations.accept(new), operations.by_gateway
 
-    accepted = run(work())
+    accepted, alive = run(work())
+    name = accepted.duplicate_of or accepted.id
     if as_json:
-        show_json(accepted)
-    else:
-        show(
-            f"accepted as {accepted.duplicate_of or accepted.id}" + (" (seen before)" if accepted.duplicate_of else "")
-        )
-    sys.exit(0)
+        show_json({"id": name, "duplicate": accepted.duplicate_of is not None, "gateway_running": alive})
+        return
+    show(f"accepted as {name}" + (" (it was accepted before; the first one counts)" if accepted.duplicate_of else ""))
+    if not alive:
+        show("No gateway is running; it is worked on when one starts.")
+    show(f"What becomes of it: ticket-gateway events show {name}")

@@ -1,8 +1,7 @@
-"""Events and receipts as the command line prints them: the names of the configuration, instants as ISO 8601."""
+"""Events as the command line prints them: the names of the configuration, instants as ISO 8601."""
 
 from datetime import UTC, datetime
 
-from gateway.journal.protocol import ReceiptView
 from gateway.model.event import Event
 from gateway.model.json import JsonObject, JsonValue
 
@@ -15,7 +14,7 @@ def iso(instant: float | None) -> str | None:
 
 
 def event_json(event: Event) -> JsonObject:
-    """An event without the contents of its attachments."""
+    """An event without the contents of its attachments. What only mails have is there, and empty for the others."""
     labels: dict[str, JsonValue] = dict(event.labels)
     return {
         "kind": event.kind.value,
@@ -34,6 +33,13 @@ def event_json(event: Event) -> JsonObject:
         "links": [{"title": link.title, "url": link.url} for link in event.links],
         "sender": {"name": event.sender_name, "address": event.sender_address},
         "recipients": list(event.recipients),
+        "to": [],
+        "cc": [],
+        "message_id": "",
+        "in_reply_to": "",
+        "references": [],
+        "auto_generated": False,
+        "reply_text": "",
         "attachments": [
             {
                 "filename": attachment.filename,
@@ -46,46 +52,3 @@ def event_json(event: Event) -> JsonObject:
             for attachment in event.attachments
         ],
     }
-
-
-def receipt_text(view: ReceiptView) -> str:
-    """A receipt with its story, for a terminal."""
-    lines = [
-        f"receipt   {view.id}",
-        f"source    {view.source}" + (f" from {view.peer}" if view.peer else ""),
-        f"received  {iso(view.received_at)}, {view.size} octets of {view.content_type or 'no declared type'}",
-        f"status    {view.status.value}" + (f" ({view.reason.value}: {view.detail})" if view.reason else ""),
-    ]
-    if view.ticket is not None:
-        url = f"  {view.ticket.url}" if view.ticket.url else ""
-        lines.append(f"ticket    {view.ticket.number} in {view.ticket.helpdesk}{url}")
-    lines += [f"warning   {warning}" for warning in view.warnings]
-    for event in view.events:
-        where = f", route {event.route}" if event.route else ""
-        lines.append("")
-        lines.append(f"event {event.index}   {event.event.get('kind')}: {event.event.get('title')}")
-        lines.append(f"          {event.reason.value}{where}: {event.reason.explain()}")
-        if event.incident:
-            lines.append(f"          incident {event.incident}")
-    for action in view.actions:
-        lines.append("")
-        lines.append(
-            f"action    {action.kind.value} in {action.helpdesk}: {action.status.value} ({action.reason.value})"
-        )
-        if action.flags:
-            lines.append(f"          {', '.join(action.flags)}")
-        lines += [
-            f"          attempt {attempt.number} {iso(attempt.started_at)}: {attempt.outcome or 'under way'}"
-            + (f" ({attempt.reason})" if attempt.reason and attempt.reason != attempt.outcome else "")
-            + (f" {attempt.detail}" if attempt.detail else "")
-            for attempt in action.attempts
-        ]
-    if view.timeline:
-        lines += ["", "timeline"]
-        lines += [
-            f"  {iso(line.at)}  {line.what}"
-            + (f" [{line.reason.value}]" if line.reason else "")
-            + (f" {line.detail}" if line.detail else "")
-            for line in view.timeline
-        ]
-    return "\n".join(lines)

@@ -71,7 +71,8 @@ class Breaker:
 
     def probe_due(self, now: float) -> bool:
         """True if the harmless call should be made now."""
-        return self.state is BreakerState.OPEN and now >= self.probe_at
+        # A clock that was put back must not keep it open: no probe is ever planned further ahead than the longest pause.
+        return self.state is BreakerState.OPEN and not 0 < self.probe_at - now <= LAST_PROBE
 
     def probed(self, *, worked: bool, now: float) -> None:
         """Take note of a probe."""

@@ -24,6 +24,7 @@ from gateway.journal.protocol import (
     HelpdeskState,
     HistoryLine,
     Journal,
+    JournalError,
     JournalFull,
 )
 from gateway.model.action import Action, ActionStatus, Outcome, OutcomeKind
@@ -97,6 +98,7 @@ class Delivery:
         self._proven_absent: set[str] = set()
         self._state = HelpdeskState(connector.name)
         self._next_probe = 0.0
+        self._saved = True
         self._failure: BaseException | None = None
         self._bucket = _Bucket(settings.limits.rate) if settings.limits.rate else None
 
@@ -119,7 +121,11 @@ class Delivery:
         self._state = await self._journal.helpdesk_state(self._connector.name)
         while not self._stopping:
             self._wake.clear()
-            busy = await self._round()
+            try:
+                busy = await self._round()
+            except JournalFull:  # the state of the helpdesk could not be written; that waits for room too
+                await asyncio.sleep(POLL)
+                continue
             if self._failure is not None:
                 raise self._failure
             if not busy and not self._stopping:
@@ -144,14 +150,17 @@ class Delivery:
     async def _round(self) -> bool:
         """Start what may be started; True if there may be more at once."""
         now = self._clock()
+        await self._save_state()
         if self._state.paused_since is not None:
             await self._probe_paused(now)
             return False
         if self._breaker.probe_due(now):
             await self._probe_breaker()
         allowed = self._breaker.calls_allowed()
-        ahead = allowed if 0.0 < self._average < SHORT_CALL and self._breaker.state is BreakerState.CLOSED else 0
+        ahead = allowed if self._ahead and self._breaker.state is BreakerState.CLOSED else 0
         room = allowed + ahead - len(self._running)
+        if self._bucket is not None:  # nothing is claimed, let alone begun, before the rate lets it be called
+            room = min(room, self._bucket.ready())
         if room <= 0:
             return False
         actions = await self._journal.claim_actions(
@@ -164,6 +173,8 @@ class Delivery:
             task = asyncio.create_task(self._guarded(action))
             self._running.add(task)
             task.add_done_callback(self._ended)
+            if self._bucket is not None:
+                self._bucket.take()
         return len(actions) == room and not self._running
 
     def _ended(self, task: asyncio.Task[None]) -> None:
@@ -176,6 +187,8 @@ class Delivery:
         now = self._clock()
         self._due = [due for due in self._due if due > now - POLL]
         soonest = min((due for due in self._due if due > now), default=now + POLL)
+        if self._bucket is not None and (pause := self._bucket.pause()) > 0:
+            soonest = min(soonest, now + pause)
         if self._breaker.state is BreakerState.OPEN:
             soonest = min(soonest, max(self._breaker.probe_at, now + 0.05))
         return min(POLL, max(0.01, soonest - now))
@@ -206,6 +219,11 @@ class Delivery:
         except (ValueError, AttachmentGone) as error:
             await self._give_up(action, Reason.REJECTED, str(error))
             return
+        except JournalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a connector's bug is one dead letter that says so, not the end of all
+            await self._give_up(action, Reason.REJECTED, f"no request could be made: {type(error).__name__}: {error}")
+            return
         await self._attempt(action, order, request)
 
     async def _order(self, action: Action) -> Order:
@@ -224,12 +242,16 @@ class Delivery:
 
     async def _attempt(self, action: Action, order: Order, request: bytes) -> None:
         looks_up = action.resolve and action.id not in self._proven_absent
-        ahead = 0.0 < self._average < SHORT_CALL
-        if ahead:
+        if self._ahead:
             begun = await self._begin(action, request)
-            await self._turn()
+            try:
+                await self._calls.acquire()
+            except asyncio.CancelledError:
+                if begun is not None:
+                    await self._cut_off(action, OutcomeKind.NOT_SENT, "stopped before the call")
+                raise
         else:
-            await self._turn()
+            await self._calls.acquire()
             try:
                 begun = await self._begin(action, request)
             except BaseException:
@@ -246,14 +268,32 @@ class Delivery:
             await self._record(action, waited, Next(status, Reason.NOT_SENT, self._clock()), 0.0, burnt=False)
             return
         hit(Point.CALL_BEFORE)
-        outcome, seconds = await self._call(order, request, looks_up=looks_up, deadline=deadline)
+        try:
+            outcome, seconds = await self._call(order, request, looks_up=looks_up, deadline=deadline)
+        except asyncio.CancelledError:
+            await self._cut_off(action, OutcomeKind.UNKNOWN, "stopped in the middle of the call")
+            raise
+        except Exception as error:  # noqa: BLE001 - the connector's bug; what it had sent by then nobody knows
+            detail = f"the connector failed: {type(error).__name__}: {error}"
+            failed = Outcome(OutcomeKind.UNKNOWN, Reason.UNKNOWN_OUTCOME, detail)
+            await self._record(action, failed, Next(ActionStatus.DEAD, Reason.UNKNOWN_OUTCOME), 0.0)
+            return
         hit(Point.CALL_AFTER)
-        await self._conclude(action, outcome, seconds, looks_up=looks_up, resolve_at=deadline + self._limits.settle)
+        await self._conclude(action, outcome, seconds, looks_up=looks_up)
 
-    async def _turn(self) -> None:
-        await self._calls.acquire()
-        if self._bucket is not None:
-            await self._bucket.take()
+    async def _cut_off(self, action: Action, kind: OutcomeKind, detail: str) -> None:
+        """Write down what a stop left open: the process may live on (a reload). If that fails, the next start does it."""
+        open_question = kind is OutcomeKind.UNKNOWN
+        status = ActionStatus.UNKNOWN if open_question or action.resolve else ActionStatus.QUEUED
+        outcome = Outcome(kind, Reason.INTERRUPTED if open_question else Reason.NOT_SENT, detail)
+        due = self._clock() + (self._limits.settle if open_question else 0.0)
+        with contextlib.suppress(JournalError):
+            await self._record(action, outcome, Next(status, outcome.reason, due), 0.0, burnt=open_question)
+
+    @property
+    def _ahead(self) -> bool:
+        """Whether intents are written before their turn comes: while calls are short and no rate holds them up."""
+        return self._bucket is None and 0.0 < self._average < SHORT_CALL
 
     async def _begin(self, action: Action, request: bytes) -> tuple[float, float] | None:
         now = self._clock()
@@ -287,14 +327,13 @@ class Delivery:
         seconds: float,
         *,
         looks_up: bool,
-        resolve_at: float,
     ) -> None:
         now = self._clock()
         certainty = self._connector.capabilities.certainty
         if outcome.kind is OutcomeKind.AUTH_BROKEN:
             outcome = await self._confirm(outcome)
-        # A call that ended before its deadline settles from its own end, not from the latest end it could have had.
-        settled = min(resolve_at, now + self._limits.settle)
+        # The call has ended on our side; from here, by the clock of now (which may have jumped since the intent), it settles.
+        settled = now + self._limits.settle
         if looks_up:
             following = after_look_up(
                 action, outcome, self._limits, certainty=certainty, now=now, resolve_at=settled, draw=self._draw()
@@ -318,8 +357,9 @@ class Delivery:
         if paused:
             status = ActionStatus.UNKNOWN if action.resolve else ActionStatus.QUEUED
             following = Next(status, Reason.AUTH_BROKEN, now)
-            await self._pause(outcome.detail)
+            self._pause(outcome.detail)
         await self._record(action, outcome, following, seconds, burnt=not paused)
+        await self._save_state()
         # A limit that concerns one requester says nothing of the helpdesk's health.
         failed = outcome.kind in FAILURES and outcome.reason is not Reason.RATE_LIMITED
         if self._breaker.record(action.id, failed=failed, now=now):
@@ -373,6 +413,8 @@ class Delivery:
             try:
                 return await self._journal.finish_attempt(finished)
             except JournalFull:
+                if self._stopping:
+                    raise
                 await asyncio.sleep(POLL)
 
     async def _give_up(self, action: Action, reason: Reason, detail: str) -> None:
@@ -383,17 +425,28 @@ class Delivery:
 
     # ------------------------------------------------------------------------------------------- pauses and the breaker
 
-    async def _pause(self, detail: str) -> None:
+    def _pause(self, detail: str) -> None:
         if self._state.paused_since is not None:
             return
         now = self._clock()
         self._state = replace(self._state, paused_since=now, paused_reason=detail or Reason.AUTH_BROKEN.value)
         self._next_probe = now + min(PAUSED_PROBE, self._limits.retry_most)
-        await self._journal.save_helpdesk_state(self._state)
+        self._saved = False
         self._watcher.helpdesk(self._connector.name, "paused", detail)
 
+    async def _save_state(self) -> None:
+        """Write down a pause or its end; with a full disk it is tried again with the next round."""
+        if self._saved:
+            return
+        self._saved = True
+        try:
+            await self._journal.save_helpdesk_state(self._state)
+        except JournalFull:
+            self._saved = False
+
     async def _probe_paused(self, now: float) -> None:
-        if now < self._next_probe:
+        # A clock that was put back must not keep it paused: no probe is ever planned further ahead than this.
+        if 0 < self._next_probe - now <= PAUSED_PROBE:
             return
         probe = await self._connector.probe(self._http, timeout=self._limits.timeout)
         self._next_probe = self._clock() + min(PAUSED_PROBE, self._limits.retry_most)
@@ -406,7 +459,8 @@ class Delivery:
             paused_reason="",
             paused_total=self._state.paused_total + max(0.0, self._clock() - since),
         )
-        await self._journal.save_helpdesk_state(self._state)
+        self._saved = False
+        await self._save_state()
         self._watcher.helpdesk(self._connector.name, "resumed", "")
         self._wake.set()
 
@@ -424,15 +478,18 @@ class _Bucket:
     def __init__(self, limit: RateLimit) -> None:
         self._gap = limit.per / limit.count
         self._next = 0.0
-        self._lock = asyncio.Lock()
 
-    async def take(self) -> None:
-        async with self._lock:
-            now = time.monotonic()
-            self._next = max(self._next, now) + self._gap
-            pause = self._next - self._gap - now
-        if pause > 0:
-            await asyncio.sleep(pause)
+    def pause(self) -> float:
+        """Seconds until the next call may be made; 0 if one may be made now."""
+        return max(0.0, self._next - time.monotonic())
+
+    def ready(self) -> int:
+        """How many calls may be made now: one or none."""
+        return int(self.pause() <= 0)
+
+    def take(self) -> None:
+        """A call is made."""
+        self._next = max(self._next, time.monotonic()) + self._gap
 
 
 def _told(outcome: Outcome) -> str:

@@ -1,18 +1,22 @@
 """Bodies above 64 KiB as files beside the database: named by their owner and digest, never shared, never half written."""
 
 import contextlib
+import errno
 import hashlib
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.journal.protocol import JournalBroken, JournalError, JournalFull
+from gateway.journal.protocol import AttachmentGone, JournalBroken, JournalError, JournalFull
 
 INLINE = 64 * 1024
 """Octets up to which a body stays in its row."""
 
-_FULL = {28, 122}  # ENOSPC, EDQUOT
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_NO_HANDLE = {errno.EMFILE, errno.ENFILE}  # passes as soon as some connection ends; nothing was written
+_HANDLE_PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class Bodies:
         try:
             self._write(name, content)
         except OSError as error:
+            if error.errno in _NO_HANDLE:
+                raise JournalFull(f"no file handle is free for a body: {error.strerror}; raise `ulimit -n`") from error
             if error.errno in _FULL:
                 raise JournalFull(f"no room for a body of {len(content)} octets: {error.strerror}") from error
             raise JournalBroken(f"cannot write a body to {self.folder}: {error}") from error
@@ -80,18 +86,21 @@ class Bodies:
         """The bytes again; the digest in a file's name is checked.
 
         Raises:
-            JournalError: the file is gone or is not what was written.
+            AttachmentGone: the file is gone or is not what was written.
+            JournalError: it cannot be read.
         """
         if stored.content is not None:
             return stored.content
         if stored.file is None:
             raise JournalError("a body was never stored")
         try:
-            content = (self.folder / stored.file).read_bytes()
+            content = _read(self.folder / stored.file)
+        except FileNotFoundError as error:
+            raise AttachmentGone(f"the body file {stored.file} is gone") from error
         except OSError as error:
             raise JournalError(f"the body file {stored.file} cannot be read: {error.strerror}") from error
         if hashlib.sha256(content).hexdigest() != stored.file.rpartition(".")[2]:
-            raise JournalError(f"the body file {stored.file} is damaged: its digest is not the one in its name")
+            raise AttachmentGone(f"the body file {stored.file} is damaged: its digest is not the one in its name")
         return content
 
     def remove(self, names: Iterable[str]) -> None:
@@ -117,6 +126,18 @@ class Bodies:
         for name in names:
             content = self.load(Stored(None, name))
             other._write(name, content)
+
+
+def _read(path: Path) -> bytes:
+    """The file's bytes; while no file handle is free it waits, because what is durable must not fail for that."""
+    end = time.monotonic() + _HANDLE_PATIENCE
+    while True:
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            if error.errno not in _NO_HANDLE or time.monotonic() > end:
+                raise
+            time.sleep(0.1)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,6 +2,9 @@
 
 One writer thread owns the connection; one task on the loop hands it batches. There is no artificial delay: while a
 commit runs, the next batch gathers.
+
+Rows of ordinary size are written on the loop, where that takes microseconds; the thread does the COMMIT. Every statement
+lets go of the interpreter's lock, and to win that back from a busy loop took a thread most of a batch's time.
 """
 
 import asyncio
@@ -10,7 +13,7 @@ import os
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -27,6 +30,7 @@ COMMIT_DELAY = "TICKET_GATEWAY_COMMIT_DELAY_MS"
 
 _MOST_INTAKE = 512
 _MOST_URGENT = 256
+_MOST_ON_LOOP = 512 * 1024  # octets of bodies
 _MOST_OTHERS = 64
 _CHECKPOINT_AFTER = 32 * 2**20  # octets written, roughly
 _ROOM_EVERY = 0.25
@@ -59,7 +63,11 @@ _AFTER = {
     Sort.INTENT: Point.INTENT_AFTER_COMMIT,
     Sort.OUTCOME: Point.OUTCOME_AFTER_COMMIT,
 }
+# Another program holds the file (an operator's sqlite3 shell), or handles or memory are short: it passes.
+_PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM})
 _URGENT = frozenset({Sort.INTENT, Sort.OUTCOME})
+_ON_LOOP = frozenset({Sort.PROCESSED, Sort.INTENT, Sort.OUTCOME})
+_PATIENCE = 10_000  # ms that the thread waits for another program's lock; the loop does not wait at all
 
 
 @dataclass(slots=True)
@@ -78,12 +86,21 @@ class _Batch:
     works: list[Work[object]]
     answers: list[tuple[bool, object]] = field(default_factory=list)
 
+    @property
+    def short(self) -> bool:
+        """Whether writing its rows may hold up the loop."""
+        return all(work.sort in _ON_LOOP for work in self.works) and (
+            sum(intake.octets for intake in self.intake) < _MOST_ON_LOOP
+        )
+
 
 def fault(error: sqlite3.Error) -> JournalError:
     """What an error of SQLite means for the journal."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_FULL:
         return JournalFull("there is no room for the journal; nothing was written")
+    if code in _PASSING:
+        return JournalFull(f"the journal cannot write now ({error}); nothing was written")
     if code in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY}:
         name = getattr(error, "sqlite_errorname", "")
         return JournalBroken(f"the journal's disk failed ({name}: {error}); what it holds now is not known")
@@ -95,6 +112,7 @@ class Writer:
 
     def __init__(self, connection: sqlite3.Connection, folder: str, *, min_free: int) -> None:
         self._connection = connection
+        connection.execute("PRAGMA busy_timeout = 0")
         self._folder = folder
         self._min_free = min_free
         self._room_asked = 0.0
@@ -178,7 +196,7 @@ class Writer:
                 continue
             batch = self._next()
             try:
-                await self._on_thread(partial(self._commit, batch))
+                await self._store(batch)
             except JournalBroken as error:
                 self._break(str(error), batch)
                 continue
@@ -209,17 +227,61 @@ class Writer:
         self._urgent.clear()
         self._others.clear()
 
+    async def _store(self, batch: _Batch) -> None:
+        if batch.short and self._begun():
+            self._write(batch)
+            await self._on_thread(partial(self._commit, batch))
+        else:
+            await self._on_thread(partial(self._wait_and_commit, batch))
+
+    def _begun(self) -> bool:
+        """Open a transaction; False if another program has the lock."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+                return False
+            raise fault(error) from error
+        return True
+
+    def _write(self, batch: _Batch) -> None:
+        """Write the rows within the open transaction."""
+        with self._undone_on_error():
+            if batch.intake:
+                write_intake(self._connection, batch.intake)
+            batch.answers = [_guarded(self._connection, work) for work in batch.works]
+
+    @contextlib.contextmanager
+    def _undone_on_error(self) -> Iterator[None]:
+        """An error ends the transaction and is raised to everybody in the batch; the flusher must outlive it."""
+        try:
+            yield
+        except Exception as error:
+            if self._connection.in_transaction:
+                with contextlib.suppress(sqlite3.Error):  # SQLite has rolled back by itself, or is broken anyway
+                    self._connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise fault(error) from error
+            raise JournalError(f"the journal cannot write: {type(error).__name__}: {error}") from error
+
     # ---------------------------------------------------------------------------------------- on the writer's thread
 
+    def _wait_and_commit(self, batch: _Batch) -> None:
+        self._connection.execute(f"PRAGMA busy_timeout = {_PATIENCE}")
+        try:
+            with self._undone_on_error():
+                self._connection.execute("BEGIN IMMEDIATE")
+            self._write(batch)
+            self._commit(batch)
+        finally:
+            self._connection.execute("PRAGMA busy_timeout = 0")
+
     def _commit(self, batch: _Batch) -> None:
+        """Write the open transaction to disk."""
         connection = self._connection
         sorts = ({Sort.ACCEPT} if batch.intake else set()) | {work.sort for work in batch.works}
         sorts.discard(Sort.OTHER)
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            if batch.intake:
-                write_intake(connection, batch.intake)
-            batch.answers = [_guarded(connection, work) for work in batch.works]
+        with self._undone_on_error():
             if self._delay:
                 time.sleep(self._delay)
             for sort in sorts:
@@ -227,13 +289,6 @@ class Writer:
             connection.execute("COMMIT")
             for sort in sorts:
                 faultpoints.hit(_AFTER[sort])
-        except Exception as error:  # raised to everybody in the batch; the flusher must outlive it
-            if connection.in_transaction:
-                with contextlib.suppress(sqlite3.Error):  # SQLite has rolled back by itself, or is broken anyway
-                    connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.Error):
-                raise fault(error) from error
-            raise JournalError(f"the journal cannot write: {type(error).__name__}: {error}") from error
         changes = connection.total_changes
         self._unsynced += (changes - self._changes) * 512 + sum(intake.octets for intake in batch.intake)
         self._changes = changes

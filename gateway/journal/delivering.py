@@ -162,7 +162,8 @@ def finish(connection: sqlite3.Connection, finished: FinishedAttempt, *, claimed
     if not (begun or unbegun):
         return False
     outcome, status = finished.outcome, finished.status
-    open_question = outcome.kind is OutcomeKind.UNKNOWN or (outcome.reason is Reason.TOO_OLD and row["unresolved"])
+    # An action that dies while the outcome of an earlier attempt is not known keeps that question for a later retry.
+    open_question = outcome.kind is OutcomeKind.UNKNOWN or (status is ActionStatus.DEAD and row["unresolved"])
     connection.execute(
         _FINISH,
         {
@@ -347,8 +348,15 @@ def _drop_followers(connection: sqlite3.Connection, row: sqlite3.Row, now: float
         HistoryLine(now, "dropped", Reason.CREATE_DROPPED, "", follower[1], None, row["incident"], follower[0])
         for follower in followers
     ]
+    # Also one that is closed already: it has no ticket, and a relapse must not use it again.
+    known = connection.execute("SELECT reasons FROM incident WHERE id = ?", (row["incident"],)).fetchone()
+    if known is not None:
+        reasons = texts(list(dict.fromkeys([*listed(known["reasons"]), Reason.CREATE_DROPPED.value])))
+        connection.execute(
+            "UPDATE incident SET reasons = ?, version = version + 1 WHERE id = ?", (reasons, row["incident"])
+        )
     cursor = connection.execute(
-        "UPDATE incident SET state = 'closed', closed_at = ?, version = version + 1 WHERE id = ? AND state != 'closed'",
+        "UPDATE incident SET state = 'closed', closed_at = ? WHERE id = ? AND state != 'closed'",
         (now, row["incident"]),
     )
     if cursor.rowcount:

@@ -170,7 +170,7 @@ def _write(connection: sqlite3.Connection, batch: Sequence[Intake], known: _Keys
 
 
 _UNCLAIMED = """
-SELECT sequence, id FROM receipt
+SELECT sequence, id, size FROM receipt
 WHERE status = 'accepted' AND sequence > ? ORDER BY sequence LIMIT ?
 """
 _TRY = "UPDATE receipt SET tries = tries + 1 WHERE sequence IN (SELECT value FROM json_each(?))"
@@ -180,15 +180,22 @@ WHERE sequence IN (SELECT value FROM json_each(?)) ORDER BY sequence
 """
 
 
-def claim(connection: sqlite3.Connection, limit: int, taken: Callable[[str], bool]) -> list[sqlite3.Row]:
-    """Count a try for the first unclaimed receipts and give back their rows with ``content`` and ``file``."""
+def claim(connection: sqlite3.Connection, limit: int, octets: int, taken: Callable[[str], bool]) -> list[sqlite3.Row]:
+    """Count a try for the first unclaimed receipts and give back their rows with ``content`` and ``file``.
+
+    At most ``limit``, and none any more once those that are taken weigh ``octets``.
+    """
     chosen: list[int] = []
     after = -1
-    while len(chosen) < limit:
+    weight = 0
+    while len(chosen) < limit and weight < octets:
         page = connection.execute(_UNCLAIMED, (after, 256)).fetchall()
         if not page:
             break
-        chosen += [row[0] for row in page if not taken(row[1])][: limit - len(chosen)]
+        for row in page:
+            if len(chosen) < limit and weight < octets and not taken(row[1]):
+                chosen.append(row[0])
+                weight += row[2]
         after = page[-1][0]
     if not chosen:
         return []

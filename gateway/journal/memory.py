@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 import orjson
 
 from gateway.journal.protocol import (
+    UNBOUNDED,
     ActionView,
+    AttachmentGone,
     AttemptView,
     CommitResult,
     Counts,
@@ -161,13 +163,14 @@ class MemoryJournal:
 
     # ---------------------------------------------------------------------------------------------------- processing
 
-    async def claim_receipts(self, *, limit: int, now: float, lease: float) -> list[Receipt]:
+    async def claim_receipts(self, *, limit: int, now: float, lease: float, octets: int = UNBOUNDED) -> list[Receipt]:
         """Take unclaimed accepted receipts in sequence order."""
         self._check()
         claimed: list[Receipt] = []
         for held in self._receipts.values():
             free = held.claimed_until is None or held.claimed_until <= now
-            if held.status is ReceiptStatus.ACCEPTED and free and len(claimed) < limit:
+            room = len(claimed) < limit and sum(len(receipt.body) for receipt in claimed) < octets
+            if held.status is ReceiptStatus.ACCEPTED and free and room:
                 held.claimed_until = now + lease
                 held.tries += 1
                 claimed.append(_as_receipt(held))
@@ -442,7 +445,7 @@ class MemoryJournal:
         action.unresolved = (
             outcome.kind is OutcomeKind.UNKNOWN
             or finished.status is ActionStatus.UNKNOWN
-            or (outcome.reason is Reason.TOO_OLD and action.unresolved)
+            or (finished.status is ActionStatus.DEAD and action.unresolved)
         )
         action.status, action.fence, action.claimed_until = finished.status, finished.fence, None
         action.not_before, action.reason, action.detail = finished.not_before, outcome.reason, outcome.detail
@@ -470,9 +473,9 @@ class MemoryJournal:
         """The content of an attachment."""
         content = self._attachments.get((ref.receipt, ref.event, ref.index))
         if content is None:
-            raise JournalError(f"attachment {ref.filename!r} of receipt {ref.receipt} is gone")
+            raise AttachmentGone(f"attachment {ref.filename!r} of receipt {ref.receipt} is gone")
         if hashlib.sha256(content).hexdigest() != ref.sha256:
-            raise JournalError(f"attachment {ref.filename!r} of receipt {ref.receipt} is not the one that was meant")
+            raise AttachmentGone(f"attachment {ref.filename!r} of receipt {ref.receipt} is not the one that was meant")
         return content
 
     # ----------------------------------------------------------------------------------------------------- operators
@@ -537,10 +540,13 @@ class MemoryJournal:
 
     def _close(self, name: str, now: float) -> None:
         incident = self._incidents.get(name)
-        if incident is None or incident.state is IncidentState.CLOSED:
+        if incident is None:
             return
-        closed = replace(incident, state=IncidentState.CLOSED, closed_at=now, version=incident.version + 1)
-        self._incidents[name] = closed
+        reasons = tuple(dict.fromkeys((*incident.reasons, Reason.CREATE_DROPPED.value)))
+        self._incidents[name] = incident = replace(incident, reasons=reasons, version=incident.version + 1)
+        if incident.state is IncidentState.CLOSED:
+            return
+        self._incidents[name] = replace(incident, state=IncidentState.CLOSED, closed_at=now)
         self._timers = {timer.id: timer for timer in self._timers.values() if timer.incident != name}
         self._history.append(HistoryLine(now, "closed", Reason.CREATE_DROPPED, incident=name))
 

@@ -22,6 +22,9 @@ from gateway.model.incident import Incident, TicketRef, Tombstone
 from gateway.model.reasons import Reason
 from gateway.model.receipt import Accepted, NewReceipt, Receipt, ReceiptStatus
 
+UNBOUNDED = 2**63 - 1
+"""Octets that nothing reaches."""
+
 
 class JournalError(Exception):
     """A journal cannot do what was asked."""
@@ -386,8 +389,11 @@ class Journal(Protocol):
         """Do one real durable write (readiness)."""
         ...
 
-    async def claim_receipts(self, *, limit: int, now: float, lease: float) -> list[Receipt]:
-        """Take unclaimed accepted receipts in sequence order; their try is counted before this returns."""
+    async def claim_receipts(self, *, limit: int, now: float, lease: float, octets: int = UNBOUNDED) -> list[Receipt]:
+        """Take unclaimed accepted receipts in sequence order; their try is counted before this returns.
+
+        At most ``limit``, and no more once their bodies together reach ``octets``; one that waits is always taken.
+        """
         ...
 
     async def release_receipt(self, receipt_id: str, *, now: float) -> None:

@@ -10,10 +10,7 @@ from gateway.journal.rows import dumps
 DUPLICATE_KEYS = 7 * 86400.0
 """Seconds that event keys live at least, whatever ``keep`` says."""
 
-_OLD = """
-SELECT sequence, id FROM receipt
-WHERE sequence > ? AND received_at < ? AND status = 'processed' ORDER BY sequence LIMIT ?
-"""
+_OLDEST = "SELECT sequence, id, received_at, status FROM receipt WHERE sequence > ? ORDER BY sequence LIMIT ?"
 # Bounded, since the writer does nothing else meanwhile; what is left goes with the next call.
 _EXPIRED_KEYS = """
 DELETE FROM duplicate WHERE (key, digest) IN (
@@ -41,13 +38,18 @@ def prune(
     chosen: list[tuple[int, str]] = []
     after = -1
     while len(chosen) < limit:
-        page = [(row[0], row[1]) for row in connection.execute(_OLD, (after, now - keep, limit)).fetchall()]
-        if not page:
-            break
+        rows = connection.execute(_OLDEST, (after, limit)).fetchall()
+        if not rows or rows[0]["received_at"] >= now - keep:
+            break  # those after it are younger still; looking through all of them would hold up intake
+        after = rows[-1]["sequence"]
+        page = [
+            (row["sequence"], row["id"])
+            for row in rows
+            if row["received_at"] < now - keep and row["status"] == "processed"
+        ]
         wanted = dumps([name for _, name in page]).decode()
         held = {row[0] for row in connection.execute(_HELD, (wanted,))}
         chosen += [item for item in page if item[1] not in held][: limit - len(chosen)]
-        after = page[-1][0]
     files = _delete_receipts(connection, chosen)
     files += _delete_incidents(connection, now, keep, keep_links, limit)
     most = max(limit * 10, 20_000)

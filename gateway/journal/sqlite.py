@@ -6,6 +6,7 @@ that neither waits for an fsync; body files are written by worker threads before
 """
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -23,6 +24,8 @@ from gateway.journal.bodies import Bodies, Stored
 from gateway.journal.commits import Sort, Writer, fault
 from gateway.journal.migrate import migrate, shipped
 from gateway.journal.protocol import (
+    UNBOUNDED,
+    AttachmentGone,
     CommitResult,
     FinishedAttempt,
     HelpdeskState,
@@ -38,6 +41,7 @@ from gateway.journal.protocol import (
 from gateway.journal.reader import Snapshots, SqliteReader
 from gateway.journal.rows import clean, receipt_from_row, write_history
 from gateway.model.action import Action, ActionKind, AttachmentRef
+from gateway.model.reasons import Reason
 from gateway.model.receipt import Accepted, NewReceipt, Receipt
 
 T = TypeVar("T")
@@ -143,7 +147,7 @@ class SqliteJournal:
 
     # ---------------------------------------------------------------------------------------------------- processing
 
-    async def claim_receipts(self, *, limit: int, now: float, lease: float) -> list[Receipt]:
+    async def claim_receipts(self, *, limit: int, now: float, lease: float, octets: int = UNBOUNDED) -> list[Receipt]:
         """Take unclaimed accepted receipts in sequence order."""
 
         def taken(name: str) -> bool:
@@ -151,21 +155,37 @@ class SqliteJournal:
             return until is not None and until > now
 
         def run(connection: sqlite3.Connection) -> list[sqlite3.Row]:
-            rows = intake.claim(connection, limit, taken)
+            rows = intake.claim(connection, limit, octets, taken)
             for row in rows:
                 self._receipts[row["id"]] = now + lease
+                chosen.append(row["id"])
             return rows
 
         def give_back(rows: list[sqlite3.Row]) -> None:
             for row in rows:
                 self._receipts.pop(row["id"], None)
 
-        rows = await self._writer.do(Sort.CLAIM, run, abandoned=give_back)
+        chosen: list[str] = []
+        try:
+            rows = await self._writer.do(Sort.CLAIM, run, abandoned=give_back)
+        except JournalError:  # the transaction came to nothing, and so did the claims
+            for name in chosen:
+                self._receipts.pop(name, None)
+            raise
         receipts: list[Receipt] = []
         for row in rows:
-            body = await self._load(Stored(row["content"], row["file"]))
+            try:
+                body = await self._load(Stored(row["content"], row["file"]))
+            except AttachmentGone as error:
+                await self._bury(row["id"], str(error), now)
+                continue
             receipts.append(receipt_from_row(row, body))
         return receipts
+
+    async def _bury(self, receipt: str, detail: str, now: float) -> None:
+        """A receipt without its body can never be processed: a person must see it, and its neighbours go on."""
+        line = HistoryLine(at=now, what="dead", reason=Reason.POISON, detail=detail, receipt=receipt)
+        await self.commit_processed([Processed(receipt=receipt, dead=Reason.POISON, detail=detail, history=(line,))])
 
     async def release_receipt(self, receipt_id: str, *, now: float) -> None:  # noqa: ARG002 - other journals store it
         """Give a claimed receipt back."""
@@ -234,7 +254,8 @@ class SqliteJournal:
                 fence = max(row["fence"], self._fences.get(row["id"], 0)) + 1
                 request = b""
                 if row["content"] is not None or row["file"] is not None:
-                    request = await self._load(Stored(row["content"], row["file"]))
+                    with contextlib.suppress(AttachmentGone):  # it is made anew from the draft
+                        request = await self._load(Stored(row["content"], row["file"]))
                 actions.append(delivering.action_from_row(row, fence, request))
             for action in actions:
                 creates_for = action.requester if action.kind is ActionKind.CREATE else ""
@@ -324,9 +345,9 @@ class SqliteJournal:
             ).fetchone(),
         )
         if row is None:
-            raise JournalError(f"attachment {ref.filename!r} of receipt {ref.receipt} is gone")
+            raise AttachmentGone(f"attachment {ref.filename!r} of receipt {ref.receipt} is gone")
         if row["sha256"] != ref.sha256:
-            raise JournalError(f"attachment {ref.filename!r} of receipt {ref.receipt} is not the one that was meant")
+            raise AttachmentGone(f"attachment {ref.filename!r} of receipt {ref.receipt} is not the one that was meant")
         return await self._load(Stored(row["content"], row["file"]))
 
     # ----------------------------------------------------------------------------------------------------- operators
@@ -402,6 +423,11 @@ class SqliteJournal:
             except (OSError, sqlite3.Error) as error:
                 raise JournalError(f"the backup to {target} failed: {error}") from error
 
+    async def open_snapshots(self) -> None:
+        """Open the connections for lookups and views."""
+        await self._lookups.ask(lambda _connection: None)
+        await self._views.ask(lambda _connection: None)
+
     def reader(self) -> Reader:
         """The read side."""
         return self._reader
@@ -450,7 +476,9 @@ async def open_sqlite(path: Path, *, min_free: int = 0, run: str) -> SqliteJourn
         os.close(lock)
         raise
     writer = Writer(connection, str(path.parent), min_free=min_free)
-    return SqliteJournal(path, writer, bodies, lock, sequence=sequence)
+    journal = SqliteJournal(path, writer, bodies, lock, sequence=sequence)
+    await journal.open_snapshots()  # now: later there may be no file handle left
+    return journal
 
 
 def _own(path: Path) -> int:

@@ -11,11 +11,17 @@ from typing import cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway.receive.problems import Problem, Refusal
+
 _BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 5\r\n"
     b"connection: close\r\ncontent-length: %d\r\n\r\n%s"
 )
 _BUSY_BODY = b'{"title":"Service Unavailable","status":503,"detail":"Too many connections.","hint":"Try again."}'
+_REFUSED = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\nconnection: close\r\n"
+    b"content-length: %d\r\n\r\n%s"
+)
 ARRIVING = "ticket_gateway.arriving"
 """Key under ``scope["extensions"]`` for ``{"request": R}``; ``R.more_body`` is false once the whole body is in memory."""
 
@@ -164,7 +170,12 @@ class BoundedConnection(HttpToolsProtocol):
             self.pipeline.clear()
             self.cycle.keep_alive = False
             return
-        super().send_400_response(msg)
+        body = Problem(400, Refusal.BAD_REQUEST, msg, hint="Speak plain HTTP, version 1.1.", close=True).body()
+        self.transport.write(_REFUSED % (len(body), body))
+        self.transport.close()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """An upgrade that we do not offer is passed over (RFC 9110, 7.8); a stranger must not fill the log with it."""
 
     def _size_of_headers(self) -> int:
         return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)

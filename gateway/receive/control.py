@@ -1,6 +1,7 @@
-"""The control socket: what the command line asks of a running gateway. A unix socket that only its owner can open."""
+"""The control socket: what the command line asks of a running gateway. A unix socket for its user and group only."""
 
 import base64
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
@@ -11,9 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gateway.journal.protocol import JournalError
 from gateway.model.json import JsonValue
 from gateway.model.receipt import NewReceipt
 from gateway.operations import Operations
+from gateway.receive.intake import IntakeClosed
 
 
 class State(Protocol):
@@ -29,8 +32,8 @@ class State(Protocol):
 
 
 def control_path(journal: Path) -> Path:
-    """Where the control socket of a journal's owner is."""
-    return journal.with_name(journal.name + ".sock")
+    """Where the control socket of a journal's owner is: beside the journal, with its full path."""
+    return journal.absolute().with_name(journal.name + ".sock")
 
 
 def is_socket(path: Path) -> bool:
@@ -44,44 +47,60 @@ def control_app(operations: Operations, state: State) -> Starlette:
     async def status(_request: Request) -> Response:
         return _json(state.status())
 
-    async def retry(request: Request) -> Response:
-        asked = orjson.loads(await request.body())
-        return _json({"done": list(await operations.retry(asked["ids"], now=state.now()))})
+    async def retry(body: bytes) -> object:
+        asked = orjson.loads(body)
+        return {"done": list(await operations.retry(_ids(asked["ids"]), now=state.now()))}
 
-    async def drop(request: Request) -> Response:
-        asked = orjson.loads(await request.body())
-        return _json({"done": list(await operations.drop(asked["ids"], now=state.now(), who=asked["who"]))})
+    async def drop(body: bytes) -> object:
+        asked = orjson.loads(body)
+        return {"done": list(await operations.drop(_ids(asked["ids"]), now=state.now(), who=str(asked["who"])))}
 
-    async def replay(request: Request) -> Response:
-        asked = orjson.loads(await request.body())
-        done = await operations.replay(asked["ids"], now=state.now(), anew=asked["anew"])
-        return _json([asdict(one) for one in done])
+    async def replay(body: bytes) -> object:
+        asked = orjson.loads(body)
+        done = await operations.replay(_ids(asked["ids"]), now=state.now(), anew=asked["anew"] is True)
+        return [asdict(one) for one in done]
 
-    async def accept(request: Request) -> Response:
-        asked = orjson.loads(await request.body())
+    async def accept(body: bytes) -> object:
+        asked = orjson.loads(body)
         accepted = await operations.accept(
             NewReceipt(
-                id=asked["id"],
-                source=asked["source"],
+                id=str(asked["id"]),
+                source=str(asked["source"]),
                 received_at=state.now(),
                 body=base64.b64decode(asked["body"]),
-                content_type=asked["content_type"],
-                headers=tuple((name, value) for name, value in asked["headers"]),
-                envelope=asked["envelope"],
+                content_type=str(asked["content_type"]),
+                headers=tuple((str(name), str(value)) for name, value in asked["headers"]),
+                envelope={str(name): str(value) for name, value in asked["envelope"].items()},
             ),
         )
-        return _json({"id": accepted.id, "duplicate_of": accepted.duplicate_of})
+        return {"id": accepted.id, "duplicate_of": accepted.duplicate_of}
 
     return Starlette(
         routes=[
             Route("/status", status),
-            Route("/dead/retry", retry, methods=["POST"]),
-            Route("/dead/drop", drop, methods=["POST"]),
-            Route("/replay", replay, methods=["POST"]),
-            Route("/accept", accept, methods=["POST"]),
+            Route("/dead/retry", _answering(retry), methods=["POST"]),
+            Route("/dead/drop", _answering(drop), methods=["POST"]),
+            Route("/replay", _answering(replay), methods=["POST"]),
+            Route("/accept", _answering(accept), methods=["POST"]),
         ],
     )
 
 
-def _json(value: object) -> Response:
-    return Response(orjson.dumps(value), media_type="application/json")
+def _answering(work: Callable[[bytes], Awaitable[object]]) -> Callable[[Request], Awaitable[Response]]:
+    """Faults that a person can do something about are told in ``detail``; the others end as 500, in the log."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return _json(await work(await request.body()))
+        except (JournalError, IntakeClosed) as error:
+            return _json({"detail": str(error) or "the gateway is stopping"}, 503)
+
+    return answer
+
+
+def _ids(asked: Sequence[object]) -> list[str]:
+    return [str(one) for one in asked]
+
+
+def _json(value: object, status: int = 200) -> Response:
+    return Response(orjson.dumps(value), status, media_type="application/json")

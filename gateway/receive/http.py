@@ -197,7 +197,10 @@ class Inbox:
         except Refused as refused:
             problem = refused.problem
             self._metrics.refused(door.name, problem.reason.value)
-            structlog.get_logger().info("refused", source=door.name, reason=problem.reason.value, status=problem.status)
+            because = {"detail": str(refused.__cause__)} if refused.__cause__ is not None else {}
+            structlog.get_logger().info(
+                "refused", source=door.name, reason=problem.reason.value, status=problem.status, **because
+            )
             await send_problem(send, problem)
             return
         finally:
@@ -256,10 +259,10 @@ class Inbox:
         begun = time.monotonic()
         try:
             accepted = await self._intake.accept(new)
-        except JournalFull:
+        except JournalFull as error:
             raise Refused(
                 Problem(503, Refusal.NO_ROOM, "The journal has no room.", hint="Try again later.", retry_after=30)
-            ) from None
+            ) from error
         except IntakeClosed:
             raise Refused(stopping()) from None
         except JournalBroken as error:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import resource
 import socket
 import ssl
 import stat
@@ -20,7 +21,26 @@ from gateway.receive.connection import ConnectionLimits, connection_class
 
 _BACKLOG = 2048
 _KEEP_ALIVE = 30
+_MOST_HANDLES = 65536
 _CERTIFICATE_CHECK = 2.0
+
+
+_RESERVED = 40
+"""File handles that are kept for journal, bodies, helpdesks and the parsing process."""
+
+
+def connections_possible() -> int:
+    """How many connections leave the rest of the gateway the file handles that it needs.
+
+    The soft limit of this process is raised towards the hard one first, as servers do.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_HANDLES if hard == resource.RLIM_INFINITY else min(hard, _MOST_HANDLES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    return _MOST_HANDLES if soft == resource.RLIM_INFINITY else max(1, soft - _RESERVED)
 
 
 class CannotListen(Exception):
@@ -196,7 +216,7 @@ class HttpServers:
             CannotListen: if an address or the certificate fails; then nothing is bound.
             ValueError: for an address that cannot be read.
         """
-        self.limits.most = self.settings.max_connections
+        self.limits.most = min(self.settings.max_connections, connections_possible())
         if self.settings.tls is not None:
             self.certificate = Certificate(self.settings.tls)
         bound = self._bind()

@@ -5,9 +5,12 @@ chosen by a seeded generator, at the N-th time the process comes there.
 """
 
 import asyncio
+import base64
+import hashlib
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -21,6 +24,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from gateway.faultpoints import ENVIRONMENT, Point
 from gateway.journal.locate import reading
@@ -30,6 +34,8 @@ from gateway.model.reasons import Reason
 
 PROGRAM = [sys.executable, "-m", "gateway"]
 KEYS = 24
+BANNED = 2
+"""Of the keys so many belong to a requester that the helpdesk refuses: their creates die, and what follows is blocked."""
 CLIENTS = 4
 PATIENCE = 15.0
 
@@ -41,6 +47,7 @@ server:
   log: {{level: warning}}
 sources:
   app: {{kind: generic, auth: {{bearer: crash-test-token}}}}
+  shop: {{kind: generic, auth: {{bearer: crash-test-token}}}}
 helpdesks:
   desk:
     kind: osticket
@@ -50,6 +57,10 @@ helpdesks:
     sandbox: true
     limits: {{timeout: 2s, settle: 300ms, retry_first: 100ms, retry_most: 400ms, concurrency: 4}}
 routes:
+  - name: banned
+    match: {{host: {{glob: "banned-*"}}}}
+    ticket: {{helpdesk: desk, template: generic, fields: {{email: banned@example.org, name: Nobody}}}}
+    incident: {{repeat: {{append_every: 1s}}, reopen_within: 1h}}
   - name: all
     ticket: {{helpdesk: desk, template: generic}}
     incident: {{repeat: {{append_every: 1s}}, reopen_within: 1h}}
@@ -68,6 +79,8 @@ class Tally:
     accepted: int = 0
     resent: int = 0
     incidents: int = 0
+    refused: int = 0
+    files: int = 0
     tickets: int = 0
     entries: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
@@ -82,8 +95,8 @@ class Tally:
             f"seed {self.seed}: {sum(self.kills.values()) + self.plain_kills} kills in {self.seconds:.0f} s, by fault point\n"
             f"{hits}\n  at no point (timed)        {self.plain_kills}\n"
             f"{self.accepted} events answered with 2xx ({self.resent} requests were repeated by their senders)\n"
-            f"{self.incidents} incidents, {self.tickets} tickets, {self.entries} entries in them; "
-            f"{self.looked_up} unknown outcomes looked up\n"
+            f"{self.incidents} incidents, {self.tickets} tickets, {self.entries} entries and {self.files} files in them; "
+            f"{self.refused} incidents refused by the helpdesk; {self.looked_up} unknown outcomes looked up\n"
             f"reasons: {reasons}\n"
             f"broken promises: {len(self.faults)}" + "".join(f"\n  {fault}" for fault in self.faults[:20])
         )
@@ -93,10 +106,11 @@ class Tally:
 class _Clients:
     """Senders that repeat a request until it is answered with 2xx, as curl and Zabbix do; some give up at once."""
 
-    url: str
+    address: str
     seed: int
     stop: threading.Event = field(default_factory=threading.Event)
     answered: dict[str, str] = field(default_factory=dict)
+    sent: dict[str, dict[str, object]] = field(default_factory=dict)
     resent: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
     threads: list[threading.Thread] = field(default_factory=list)
@@ -120,19 +134,24 @@ class _Clients:
             kind = chance.choices(["problem", "recovery"], [3, 1])[0]
             mark = f"{number}-{sent}"
             sent += 1
-            body = json.dumps(
-                {
-                    "kind": kind,
-                    "severity": "critical",
-                    "title": f"host {key} {kind}",
-                    "host": f"host-{key}",
-                    "origin_key": f"host-{key}",
-                    "text": f"mark {mark}",
-                },
-            ).encode()
+            host = f"banned-{key}" if key < BANNED else f"host-{key}"
+            event: dict[str, object] = {
+                "kind": kind,
+                "severity": "critical",
+                "title": f"host {key} {kind}",
+                "host": host,
+                "origin_key": host,
+                "text": f"mark {mark} .",
+            }
+            if chance.random() < 0.02 and key >= BANNED:  # a body that is a file, and one that is parsed in the child
+                content = chance.randbytes(chance.choice([60_000, 250_000]))
+                event["attachments"] = [{"filename": f"{mark}.bin", "content": base64.b64encode(content).decode()}]
+            with self.lock:
+                self.sent[mark] = event
+            source, body = ("shop", "app")[number % 2], json.dumps(event).encode()
             gives_up = chance.random() < 0.2
             while True:
-                answer = self._post(body, mark)
+                answer = self._post(source, body, mark)
                 if answer is not None:
                     with self.lock:
                         first = self.answered.setdefault(mark, answer)
@@ -146,9 +165,9 @@ class _Clients:
                     self.resent += 1
             self.stop.wait(chance.random() * 0.02)
 
-    def _post(self, body: bytes, mark: str) -> str | None:
+    def _post(self, source: str, body: bytes, mark: str) -> str | None:
         request = urllib.request.Request(
-            self.url,
+            f"{self.address}/in/{source}",
             data=body,
             headers={
                 "Authorization": "Bearer crash-test-token",
@@ -201,7 +220,8 @@ def run_crashes(folder: Path, *, kills: int, seed: int, at_least: int = 3) -> Ta
         (folder / "routes.yaml").write_text(ROUTES.format(port=port, sandbox=sandbox))
         _templates(folder)
         _faults(sandbox, seed)
-        clients = _Clients(f"http://127.0.0.1:{port}/in/app", seed)
+        _put(f"{sandbox}/settings", {"osticket": {"banned": ["banned@example.org"]}})
+        clients = _Clients(f"http://127.0.0.1:{port}", seed)
         clients.start()
         for point, count in plan:
             _one_life(folder, point, count, tally)
@@ -218,7 +238,7 @@ def run_crashes(folder: Path, *, kills: int, seed: int, at_least: int = 3) -> Ta
             tally.faults.append(f"the last stop ended with exit code {code}")
         tickets = _get(f"{sandbox}/tickets.json")
     tally.resent = clients.resent
-    _count(folder, clients.answered, tickets, tally)
+    _count(folder, clients, tickets, tally)
     tally.seconds = time.monotonic() - began
     return tally
 
@@ -293,9 +313,10 @@ def _views(folder: Path) -> list[ReceiptView]:
     return asyncio.run(read())
 
 
-def _count(folder: Path, answered: dict[str, str], tickets: object, tally: Tally) -> None:
+def _count(folder: Path, clients: _Clients, tickets: object, tally: Tally) -> None:
     """Hold the promise against what is there."""
     assert isinstance(tickets, list)
+    answered = clients.answered
     views = {view.id: view for view in _views(folder)}
     where: dict[str, list[str]] = {}
     for ticket in tickets:
@@ -312,6 +333,15 @@ def _count(folder: Path, answered: dict[str, str], tickets: object, tally: Tally
             tally.faults.append(f"mark {mark}")
         elif identity not in views:
             tally.faults.append(f"mark {mark}: receipt {identity} was answered with 2xx and is gone")
+        else:
+            _count_meaning(mark, clients.sent[mark], views[identity], tally)
+    files = {
+        file["filename"]: file for ticket in tickets for entry in ticket["entries"] for file in entry["attachments"]
+    }
+    tally.files = len(files)
+    sequences = {action.marker: action.sequence for view in views.values() for action in view.actions}
+    for ticket in tickets:
+        _count_ticket(ticket, clients.sent, files, sequences, tally)
     creates: dict[str, list[str]] = {}
     occurrences: Counter[str] = Counter()
     incidents: dict[str, int] = {}
@@ -320,12 +350,45 @@ def _count(folder: Path, answered: dict[str, str], tickets: object, tally: Tally
         incidents.update({incident.id: incident.occurrences for incident in view.incidents})
     tally.incidents = len(incidents)
     for incident, counted in incidents.items():
-        if len(creates.get(incident, [])) != 1:
+        if creates.get(incident) == ["refused"]:
+            tally.refused += 1
+        elif len(creates.get(incident, [])) != 1:
             tally.faults.append(f"incident {incident} has tickets {creates.get(incident)}")
         if occurrences[incident] != counted:
             tally.faults.append(f"incident {incident} counts {counted} of {occurrences[incident]} problems")
-    if tally.tickets != len(incidents):
-        tally.faults.append(f"{len(incidents)} incidents, but {tally.tickets} tickets")
+    if tally.tickets != len(incidents) - tally.refused:
+        tally.faults.append(f"{len(incidents)} incidents, {tally.refused} refused, but {tally.tickets} tickets")
+
+
+def _count_meaning(mark: str, sent: dict[str, object], view: ReceiptView, tally: Tally) -> None:
+    """What was accepted must have been understood: kills alone make no event unreadable."""
+    for event in view.events:
+        if (event.event["kind"], event.event["title"]) != (sent["kind"], sent["title"]):
+            tally.faults.append(f"mark {mark} became {event.event['kind']} {event.event['title']!r}")
+
+
+def _count_ticket(
+    ticket: dict[str, list[dict[str, str]]],
+    sent: dict[str, dict[str, object]],
+    files: dict[str, dict[str, object]],
+    sequences: dict[str, int],
+    tally: Tally,
+) -> None:
+    """The entries of a ticket stand in the order of their actions, each sender's in the order it sent them, with files."""
+    markers = [entry["message_id"].partition("@")[0].removeprefix("<tg-") for entry in ticket["entries"]]
+    order = [sequences[marker] for marker in markers if marker in sequences]
+    if order != sorted(order):
+        tally.faults.append(f"ticket {ticket['number']}: its entries stand in the order {order}")
+    last: dict[str, int] = {}
+    for entry in ticket["entries"]:
+        for client, number in re.findall(r"mark (\d+)-(\d+) ", entry["body"]):
+            if int(number) <= last.get(client, -1):
+                tally.faults.append(f"ticket {ticket['number']}: mark {client}-{number} is late or doubled")
+            last[client] = int(number)
+            for file in cast("list[dict[str, str]]", sent[f"{client}-{number}"].get("attachments", [])):
+                digest = hashlib.sha256(base64.b64decode(file["content"])).hexdigest()
+                if files.get(file["filename"], {}).get("sha256") != digest:
+                    tally.faults.append(f"ticket {ticket['number']}: file {file['filename']} is missing or damaged")
 
 
 def _count_receipt(
@@ -344,6 +407,13 @@ def _count_receipt(
         occurrences[event.incident] += 1
     for action in view.actions:
         found = where.get(action.marker, [])
+        if str(event.event["host"]).startswith("banned-"):
+            expected = ActionStatus.DEAD if action.kind is ActionKind.CREATE else ActionStatus.BLOCKED
+            if action.status is not expected or found:
+                tally.faults.append(f"{action.kind} {action.id} of a banned requester is {action.status}, in {found}")
+            if action.kind is ActionKind.CREATE:
+                creates.setdefault(action.incident, []).append("refused")
+            continue
         tally.looked_up += sum(attempt.outcome == "unknown" for attempt in action.attempts)
         if action.status is not ActionStatus.DELIVERED:
             tally.faults.append(f"{action.kind} {action.id} is {action.status} ({action.reason})")

@@ -63,7 +63,7 @@ def test_a_nagios_event_has_its_labels_links_and_time() -> None:
     event = event_of("nagios", "24-env-svc-problem")
     labels = {"address": "192.0.2.10", "hostgroups": "linux", "_hostcustomer": "ACME-0042", "_servicequeue": "Web Ops"}
     assert labels.items() <= dict(event.labels).items()
-    assert event.occurred_at == 1795303161
+    assert event.occurred_at == 1795303161.000001  # TIMET, and the number of the state change: 1
     assert [link.url for link in event.links] == [
         "https://wiki.example.org/svc/HTTP",
         "https://graphs.example.org/s?host=web01&srv=HTTP",

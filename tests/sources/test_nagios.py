@@ -135,3 +135,32 @@ def test_ids_that_begin_again_after_a_restart_are_no_duplicates() -> None:
         only(parsed("nagios", form(**ids, TIMET=time), FORM)).duplicate_key for time in ("1795303161", "1795303999")
     }
     assert len(keys) == 2
+
+
+def test_long_output_comes_back_as_the_plugin_wrote_it() -> None:
+    """Nagios 4.4.6 doubles back-slashes in long output, and only there."""
+    first, long = "C:\\new is full", r"D:\\new\\tmp \\\\srv\\share\nsecond \\n line"
+    event = only(parsed("nagios", form(SERVICEOUTPUT=first, LONGSERVICEOUTPUT=long), FORM))
+    assert event.text == "C:\\new is full\nD:\\new\\tmp \\\\srv\\share\nsecond \\n line"
+
+
+def test_long_output_that_doubles_nothing_keeps_its_back_slashes() -> None:
+    event = only(parsed("nagios", form(SERVICEOUTPUT="a", LONGSERVICEOUTPUT=r"C:\Temp\nb"), FORM))
+    assert event.text == "a\nC:\\Temp\nb"
+
+
+def test_two_state_changes_within_one_second_are_told_apart_by_their_numbers() -> None:
+    down = only(parsed("nagios", form(TIMET="1795312388", SERVICEEVENTID="41"), FORM))
+    up = only(parsed("nagios", form(TIMET="1795312388", SERVICEEVENTID="42", SERVICESTATE="OK"), FORM))
+    later = only(parsed("nagios", form(TIMET="1795312389", SERVICEEVENTID="1"), FORM))
+    assert down.occurred_at is not None
+    assert up.occurred_at is not None
+    assert later.occurred_at is not None
+    assert 1795312388 <= down.occurred_at < up.occurred_at < later.occurred_at
+
+
+@pytest.mark.parametrize("number", ["1000000", "9" * 19, "9" * 4000, "-1", "1e9", "nan", "²"])
+def test_an_event_number_never_moves_an_event_into_another_second(number: str) -> None:
+    event = only(parsed("nagios", form(TIMET="1795312388", SERVICEEVENTID=number), FORM))
+    assert event.occurred_at is not None
+    assert int(event.occurred_at) == 1795312388

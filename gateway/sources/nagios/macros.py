@@ -12,6 +12,7 @@ from gateway.sources.payload import text_of
 
 # `$_SERVICEQUEUE$`, `$HOSTADDRESS$`: a macro that Nagios did not know stays as its own text.
 _UNRESOLVED = re.compile(r"\$[A-Za-z_][A-Za-z0-9_:]*\$")
+_ESCAPED = re.compile(r"\\([n\\])")
 _TYPE_NAME = re.compile(r"(.{0,32}?)NOTIFICATION_?TYPE", re.DOTALL)
 _CUSTOM = re.compile(r"_(HOST|SERVICE|CONTACT)(.+)", re.DOTALL)
 _ICINGA_CUSTOM = re.compile(r"_?(HOST|SERVICE)_VARS_(.+)", re.DOTALL)
@@ -68,8 +69,9 @@ def macros_of(fields: Mapping[str, JsonValue]) -> Macros:
 
 
 def unescaped(text: str) -> str:
-    r"""Long output with real line breaks: Nagios writes them as back-slash and ``n``, and no other escape.
+    r"""Long output as the plugin wrote it: Nagios writes a line break as ``\n`` and a back-slash as ``\\``, nothing else.
 
-    A back-slash of the output itself is not doubled, so ``C:\\new`` breaks too; it cannot be told apart.
+    Source: ``NAGIOS_LONGSERVICEOUTPUT`` and ``$LONGSERVICEOUTPUT$`` of Nagios 4.4.6, active and passive checks. The first
+    line (``$SERVICEOUTPUT$``) and performance data are not escaped. A single back-slash before anything else stays.
     """
-    return text.replace("\\n", "\n")
+    return _ESCAPED.sub(lambda match: "\n" if match[1] == "n" else "\\", text)

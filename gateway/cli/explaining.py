@@ -1,0 +1,260 @@
+"""The work of ``explain``: run a message through the pure stages, and tell what they decided."""
+
+import email
+import email.policy
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from gateway.cli.common import counted
+from gateway.cli.shapes import event_json
+from gateway.cli.story import clause_line, key_text
+from gateway.cli.terminal import block
+from gateway.helpdesks.protocol import Order
+from gateway.journal.protocol import IncidentChange, Processed
+from gateway.model.action import ActionKind, NewAction
+from gateway.model.event import Event
+from gateway.model.incident import TicketRef
+from gateway.model.json import JsonObject, JsonValue
+from gateway.model.reasons import Reason
+from gateway.model.receipt import Receipt
+from gateway.processing import Facts, Routed, RoutedEvent, process, route
+from gateway.ruleset import Ruleset
+
+LONGEST_LINE = 160
+"""Characters of one line of a request that are shown; --json shows all."""
+NUMBER = "NUMBER"
+"""Stands for a ticket's number, which only the helpdesk can give."""
+
+_FIELDS = ("severity", "state", "host", "service", "origin_key", "problem_id", "occurred_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An action with its request, as the connector would send it."""
+
+    action: NewAction
+    target: str
+    prepared: JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One message with all that was decided about it."""
+
+    name: str
+    source: str
+    kind: str
+    routed: Routed
+    processed: Processed
+    requests: tuple[Request, ...]
+
+
+def explained(name: str, receipt: Receipt, facts: Facts, tickets: dict[str, TicketRef], rules: Ruleset) -> Explained:
+    """Parse, route, correlate and render. ``facts`` and ``tickets`` (by incident) are carried forward."""
+    settings, kind = rules.source(receipt.source), rules.kind_of(receipt.source)
+    assert settings is not None
+    assert kind is not None
+    routed = route(receipt, kind.parse(receipt, settings), rules, full=True)
+    processed = process(routed, facts, rules)
+    requests = tuple(_request(action, tickets, rules) for action in processed.actions)
+    return Explained(name, receipt.source, kind.name, routed, processed, requests)
+
+
+def _request(action: NewAction, tickets: dict[str, TicketRef], rules: Ruleset) -> Request:
+    connector = rules.connectors[action.helpdesk]
+    unknown = TicketRef(action.helpdesk, NUMBER, NUMBER, requester=action.requester)
+    order = Order(
+        action=action.id,
+        kind=action.kind,
+        marker=action.marker,
+        draft=action.draft,
+        ticket=None if action.kind is ActionKind.CREATE else tickets.get(action.incident, unknown),
+        queued_at=action.queued_at,
+        receipt=action.cause.partition("/")[0],
+        attachments=[b"x" * reference.size for reference in action.draft.attachments],
+    )
+    try:
+        prepared: JsonValue = orjson.loads(connector.prepare(order))
+    except ValueError as error:
+        prepared = {"error": str(error)}
+    if action.kind is ActionKind.CREATE and isinstance(prepared, dict):
+        anchor = prepared.get("anchor")
+        tickets[action.incident] = TicketRef(
+            action.helpdesk,
+            NUMBER,
+            NUMBER,
+            anchor=anchor if isinstance(anchor, str) else "",
+            requester=action.requester,
+            fingerprint=connector.fingerprint,
+        )
+    return Request(action, connector.fingerprint, prepared)
+
+
+# ---------------------------------------------------------------------------------------------------------- for people
+
+
+def as_text(one: Explained) -> str:
+    """All of it, for a terminal."""
+    lines = [f"== {one.name}", f"   read as a message of source {one.source} ({one.kind})"]
+    lines += [f"   warning: {warning}" for warning in one.processed.warnings]
+    incidents = {change.incident.id: change for change in one.processed.incidents}
+    for event in one.routed.events:
+        lines += ["", *_event_lines(event.index, event.event), "", "Rules", *_rule_lines(event)]
+        lines += ["", *_result_lines(one.processed, event, incidents)]
+    for request in one.requests:
+        lines += ["", *_request_lines(request, told={record.reason for record in one.processed.events})]
+    if not one.requests:
+        lines += ["", "Request: none"]
+    return "\n".join([*lines, ""])
+
+
+def _event_lines(index: int, event: Event) -> list[str]:
+    shown = event_json(event)
+    rows = [(name, str(shown[name])) for name in _FIELDS if shown[name]]
+    rows += [(f"labels.{name}", value) for name, value in sorted(event.labels.items())]
+    rows += [("attachment", f"{file.filename} ({file.media_type}, {file.size} octets)") for file in event.attachments]
+    width = max((len(name) for name, _ in rows), default=0)
+    lines = [f"Event {index}: {event.kind.value}: {event.title}"]
+    lines += [f"  {name.ljust(width)}  {_cut(value)}" for name, value in rows]
+    return lines + (block(event.text, "  | ") if event.text.strip() else [])
+
+
+def _rule_lines(event: RoutedEvent) -> list[str]:
+    lines: list[str] = []
+    for trace in event.decision.trace:
+        lines.append(f"  {trace.route}: {'takes it' if trace.matched else 'does not match'}")
+        lines += [clause_line(c.path, c.expected, _cut(c.seen), holds=c.holds) for c in trace.clauses]
+        if trace.matched and not trace.clauses:
+            lines.append("    yes  it has no `match`, so it takes everything")
+    return lines or ["  there are none"]
+
+
+def _result_lines(processed: Processed, event: RoutedEvent, incidents: Mapping[str, IncidentChange]) -> list[str]:
+    record = next(one for one in processed.events if one.index == event.index)
+    lines = [f"Becomes: {record.reason.value}: {record.reason.explain()}"]
+    lines += [f"  route     {record.route}"] if record.route else []
+    change = incidents.get(record.incident)
+    if change is not None:
+        incident = change.incident
+        lines += [
+            f"  incident  {incident.state.value}, {counted(incident.occurrences, 'occurrence')}, severity {incident.severity}",
+            f"  key       {key_text(incident.key)}",
+        ]
+    else:
+        lines += [f"  key       {key_text(target.key)}" for target in event.targets if target.rule.plan is not None]
+    return lines
+
+
+def _request_lines(request: Request, told: set[Reason]) -> list[str]:
+    action = request.action
+    lines = [f"Request: {action.kind.value}, to {action.helpdesk} ({request.target})"]
+    reasons = dict.fromkeys((action.reason, *action.draft.reasons))
+    lines += [f"  {reason.value}: {reason.explain()}" for reason in reasons if reason not in told]
+    lines += [f"  marker {action.marker}"]
+    if not isinstance(request.prepared, dict):
+        return [*lines, f"  {request.prepared}"]
+    if "error" in request.prepared:
+        return [*lines, f"  cannot be made: {request.prepared['error']}"]
+    body, mail = request.prepared.get("json"), request.prepared.get("mail")
+    if isinstance(body, str) and body:
+        lines += ["  JSON", *_json_lines(body)]
+        if isinstance(mail, str) and mail:
+            lines.append("  A mail with the same Message-ID settles it if the answer gets lost (--json shows it).")
+    elif isinstance(mail, str) and mail:
+        lines += ["  mail", *_mail_lines(mail)]
+    else:
+        lines += _json_lines(orjson.dumps(request.prepared).decode())
+    return lines
+
+
+def _json_lines(text: str) -> list[str]:
+    """A JSON object, one member a line; a text of several lines is shown as a block."""
+    content = orjson.loads(text)
+    if not isinstance(content, dict):
+        return [f"    {_cut(text)}"]
+    lines: list[str] = []
+    for name, value in content.items():
+        if isinstance(value, str) and "\n" in value:
+            lines += [f'    "{name}":', *(_cut(line) for line in block(value, "      | "))]
+        elif isinstance(value, list):
+            lines += [f'    "{name}":', *(f"      {_cut(orjson.dumps(one).decode())}" for one in value)]
+        else:
+            lines.append(f'    "{name}": {_cut(orjson.dumps(value).decode())}')
+    return lines
+
+
+def _mail_lines(text: str) -> list[str]:
+    """Headers as they are; the plain text decoded; other parts by name."""
+    headers, _, _ = text.partition("\r\n\r\n")
+    lines = [f"    {_cut(line)}" for line in headers.split("\r\n")]
+    for part in email.message_from_string(text, policy=email.policy.compat32).walk():
+        content = part.get_payload(decode=True)
+        if part.is_multipart() or not isinstance(content, bytes):
+            continue
+        if part.get_content_type() == "text/plain" and part.get_filename() is None:
+            lines += ["", *(_cut(line) for line in block(content.decode("utf-8", "replace"), "      | "))]
+        else:
+            name = part.get_filename()
+            lines.append(f"    + {part.get_content_type()}{f' {name}' if name else ''}, {len(content)} octets")
+    return lines
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_LINE else f"{text[: LONGEST_LINE - 20]}... ({len(text)} characters)"
+
+
+# -------------------------------------------------------------------------------------------------------- for programs
+
+
+def as_json_object(one: Explained) -> JsonObject:
+    """All of it, nothing cut."""
+    records = {record.index: record for record in one.processed.events}
+    return {
+        "message": one.name,
+        "source": one.source,
+        "warnings": list(one.processed.warnings),
+        "events": [
+            {
+                "event": event_json(event.event),
+                "rules": [
+                    {
+                        "route": trace.route,
+                        "matched": trace.matched,
+                        "clauses": [
+                            {"path": c.path, "expected": c.expected, "seen": c.seen, "holds": c.holds}
+                            for c in trace.clauses
+                        ],
+                    }
+                    for trace in event.decision.trace
+                ],
+                "route": records[event.index].route,
+                "reason": records[event.index].reason.value,
+                "incident": records[event.index].incident,
+                "keys": [target.key for target in event.targets],
+            }
+            for event in one.routed.events
+        ],
+        "actions": [
+            {
+                "kind": request.action.kind.value,
+                "helpdesk": request.action.helpdesk,
+                "incident": request.action.incident,
+                "marker": request.action.marker,
+                "reason": request.action.reason.value,
+                "title": request.action.draft.title,
+                "text": request.action.draft.text,
+                "request": _opened(request.prepared),
+            }
+            for request in one.requests
+        ],
+    }
+
+
+def _opened(prepared: JsonValue) -> JsonValue:
+    """The request with its JSON body as JSON, so that programs need not parse twice."""
+    if isinstance(prepared, dict) and isinstance(prepared.get("json"), str) and prepared["json"]:
+        body: JsonValue = orjson.loads(str(prepared["json"]))
+        return {**prepared, "json": body}
+    return prepared

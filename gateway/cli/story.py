@@ -1,0 +1,172 @@
+"""The story of one receipt, for people: what it said, why it went where it went, and what became of it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import orjson
+
+from gateway.cli.common import counted, moment
+from gateway.cli.shapes import iso
+from gateway.cli.terminal import block
+from gateway.journal.protocol import ActionView, AttemptView, EventView, HistoryLine, ReceiptView
+from gateway.model.action import ActionKind, ActionStatus
+from gateway.model.incident import Incident, IncidentState
+from gateway.model.reasons import Reason
+from gateway.model.receipt import ReceiptStatus
+
+_WANTS = {
+    ActionKind.CREATE: "make a ticket",
+    ActionKind.APPEND: "add to the ticket",
+    ActionKind.CLOSE: "close the ticket",
+    ActionKind.REOPEN: "reopen the ticket",
+    ActionKind.UPDATE: "change the ticket",
+}
+_STANDS = {
+    ActionStatus.WAITING: "waits for an earlier action of its incident",
+    ActionStatus.QUEUED: "waits for its next try",
+    ActionStatus.IN_FLIGHT: "is being sent",
+    ActionStatus.UNKNOWN: "may have been written; it will be looked up before any repeat",
+    ActionStatus.BLOCKED: "waits behind a dead letter; see `ticket-gateway dead ls`",
+    ActionStatus.DELIVERED: "done",
+    ActionStatus.SKIPPED: "not done",
+    ActionStatus.DEAD: "a dead letter; see `ticket-gateway dead ls`",
+    ActionStatus.DROPPED: "dropped",
+}
+
+
+def story(view: ReceiptView) -> str:
+    """The whole story."""
+    lines = [
+        f"Receipt {view.id}",
+        f"  from {view.source}{f' ({view.peer})' if view.peer else ''} at {moment(view.received_at)}, {_bytes(view)}",
+        f"  {_stands(view)}",
+    ]
+    if view.ticket is not None:
+        lines.append(f"  ticket {view.ticket.number} in {view.ticket.helpdesk}  {view.ticket.url}".rstrip())
+    lines += [f"  warning: {warning}" for warning in dict.fromkeys(view.warnings)]
+    incidents = {incident.id: incident for incident in view.incidents}
+    for event in view.events:
+        lines += ["", *_event(event, incidents.get(event.incident))]
+    for action in view.actions:
+        lines += ["", *_action(action)]
+    if not view.actions and view.status is ReceiptStatus.PROCESSED:
+        lines += ["", "Nothing was to be written to a helpdesk."]
+    if view.timeline:
+        lines += ["", "Timeline", *_timeline(view.timeline)]
+    return "\n".join(lines)
+
+
+def _bytes(view: ReceiptView) -> str:
+    return f"{view.size} octets of {view.content_type or 'no declared type'}"
+
+
+def _stands(view: ReceiptView) -> str:
+    if view.status is ReceiptStatus.ACCEPTED:
+        tries = f"; {counted(view.tries, 'try').replace('trys', 'tries')} so far" if view.tries else ""
+        return f"accepted: it is on disk and waits to be processed{tries}"
+    if view.status is ReceiptStatus.DEAD:
+        why = view.reason.explain() if view.reason is not None else ""
+        more = f" It says: {view.detail}" if view.detail and view.detail != why else ""
+        word = view.reason.value if view.reason is not None else "dead"
+        return f"a dead letter ({word}): {why}{more}"
+    return "processed"
+
+
+def _event(view: EventView, incident: Incident | None) -> list[str]:
+    event = view.event
+    lines = [f"Event {view.index}: {event.get('kind')}, {event.get('severity')}: {event.get('title')}"]
+    place = [f"{name} {event[name]}" for name in ("host", "service", "state") if event.get(name)]
+    occurred = event.get("occurred_at")
+    if isinstance(occurred, int | float):
+        place.append(f"it happened at {moment(occurred)}")
+    lines += [f"  {', '.join(place)}"] if place else []
+    text = event.get("text")
+    lines += block(text, "  | ")[:8] if isinstance(text, str) and text.strip() else []
+    lines += _rules(view)
+    if view.duplicate_of is not None:
+        lines.append(
+            f"  {view.reason.value}: a repeat of event {view.duplicate_of[1]} of receipt {view.duplicate_of[0]}"
+        )
+    else:
+        lines.append(f"  {view.reason.value}: {view.reason.explain()}")
+    if incident is not None:
+        lines += _incident(incident)
+    return lines
+
+
+def _rules(view: EventView) -> list[str]:
+    """The rules as they were tried when the event was processed."""
+    trace = view.decision.get("trace")
+    lines: list[str] = []
+    for rule in trace if isinstance(trace, list) else []:
+        if not isinstance(rule, Mapping):
+            continue
+        lines.append(f"  route {rule.get('route')} {'took it' if rule.get('matched') else 'did not match'}")
+        clauses = rule.get("clauses")
+        lines += [
+            clause_line(str(c.get("path")), str(c.get("expected")), str(c.get("seen")), holds=bool(c.get("holds")))
+            for c in (clauses if isinstance(clauses, list) else [])
+            if isinstance(c, Mapping)
+        ]
+    if not lines:
+        return ["  no route was tried"]
+    if view.route and not any(f"route {view.route} took it" in line for line in lines):
+        lines.append(f"  it follows the incident, which route {view.route} opened")
+    return lines
+
+
+def clause_line(path: str, expected: str, seen: str, *, holds: bool) -> str:
+    """One clause of a rule as it was tried."""
+    return f"    {'yes' if holds else 'no '}  {path} wants {expected}; saw {seen}"
+
+
+def _incident(incident: Incident) -> list[str]:
+    ended = f", closed {moment(incident.closed_at)}" if incident.state is IncidentState.CLOSED else ""
+    many = counted(incident.occurrences, "occurrence")
+    return [
+        f"  incident {incident.id}: {incident.state.value}, {many}, opened {moment(incident.opened_at)}{ended}",
+        f"    key {key_text(incident.key)}",
+    ]
+
+
+def key_text(key: str) -> str:
+    """A correlation key for people: ``source nagios, route alerts, host web1, service HTTP``."""
+    try:
+        pairs = orjson.loads(key)
+    except orjson.JSONDecodeError:
+        return key
+    if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        return key
+    return ", ".join(f"{name} {value}" for name, value in pairs)
+
+
+def _action(action: ActionView) -> list[str]:
+    stands = _STANDS[action.status]
+    if action.status is ActionStatus.QUEUED and action.not_before:
+        stands += f", not before {moment(action.not_before)}"
+    lines = [f"Action: {_WANTS[action.kind]} in {action.helpdesk}: {stands}"]
+    lines += [f"  {flag}: {Reason(flag).explain()}" for flag in action.flags if flag in set(Reason)]
+    if (
+        action.status not in {ActionStatus.DELIVERED, ActionStatus.IN_FLIGHT}
+        and action.reason.value not in action.flags
+    ):
+        lines.append(f"  {action.reason.value}: {action.reason.explain()}")
+    lines += [f"  attempt {_attempt(attempt)}" for attempt in action.attempts]
+    lines.append(f"  marker {action.marker}, action {action.id}")
+    return lines
+
+
+def _attempt(attempt: AttemptView) -> str:
+    if attempt.finished_at is None:
+        return f"{attempt.number} at {moment(attempt.started_at)}: no outcome yet"
+    took = max(0.0, attempt.finished_at - attempt.started_at)
+    reason = f" ({attempt.reason})" if attempt.reason and attempt.reason != attempt.outcome else ""
+    detail = f": {attempt.detail}" if attempt.detail else ""
+    return f"{attempt.number} at {moment(attempt.started_at)}, {took * 1000:.0f} ms: {attempt.outcome}{reason}{detail}"
+
+
+def _timeline(lines: Sequence[HistoryLine]) -> Iterable[str]:
+    first = lines[0].at
+    for line in lines:
+        reason = f" ({line.reason.value})" if line.reason is not None and line.reason.value != line.what else ""
+        detail = f": {'; '.join(dict.fromkeys(line.detail.split('; ')))}" if line.detail else ""
+        yield f"  {iso(line.at)}  +{max(0.0, line.at - first):.3f} s  {line.what}{reason}{detail}"
