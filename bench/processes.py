@@ -5,7 +5,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.journal.commits import COMMIT_DELAY
+from tests.crash.harness import free_port
 
 TOKEN = "bench-token-3f9d"
 API_KEY = "5A4DB0C05A4DB0C05A4DB0C05A4DB0C0"
@@ -73,13 +73,6 @@ class Running:
     def memory(self) -> int:
         """Octets of memory of this process and its children: the proportional set size of each, summed."""
         return sum(_pss(number) for number in _family(self.process.pid))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

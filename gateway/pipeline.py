@@ -98,13 +98,14 @@ class Pipeline:
     ) -> None:
         """``wake_delivery`` is told the names of helpdesks that have something to do."""
         self.rules = rules
-        self.tickets = TicketWaiters(journal.reader())
+        self.tickets = TicketWaiters(journal.reader(), self._is_in_hand)
         self._journal = journal
         self._observer = observer
         self._wake_delivery = wake_delivery
         self._clock = clock
         self._isolation = Isolation()
         self._lanes: dict[str, deque[_Job]] = {}
+        self._at_hand: set[str] = set()  # ids of the receipts in lanes or in the batch that is worked on
         self._octets = 0  # what the bodies of those weigh
         self._held = 0  # receipts in lanes, or claimed by an accept that is under way
         self._behind = True  # there may be receipts in the journal that are in no lane
@@ -229,8 +230,12 @@ class Pipeline:
 
     # ------------------------------------------------------------------------------------------------------------- parse
 
+    def _is_in_hand(self, receipt_id: str) -> bool:
+        return receipt_id in self._at_hand
+
     def _hand(self, receipt: Receipt) -> None:
         job = _Job(receipt)
+        self._at_hand.add(receipt.id)
         self._lanes.setdefault(receipt.source, deque()).append(job)
         if self._is_apart(receipt):
             self._background(self._parse_apart(job))
@@ -340,6 +345,7 @@ class Pipeline:
                 untold = [later for later, _ in routed[position + 1 :]]
                 break
         results = await self._write([(job.receipt, processed) for job, processed in work])
+        self._wake_delivery({action.helpdesk for _, processed in work for action in processed.actions})
         again: list[_Job] = []
         for (job, processed), result in zip(work, results, strict=True):
             if result is None:
@@ -348,11 +354,11 @@ class Pipeline:
                 again.append(job)
                 continue
             self._let_go(job.receipt.body)
+            self._at_hand.discard(job.receipt.id)
             self._failures.pop(job.receipt.id, None)
             if result is CommitResult.COMMITTED:
                 self._observer.processed(job.receipt, processed)
                 self.tickets.processed(processed, facts.incidents)
-        self._wake_delivery({action.helpdesk for _, processed in work for action in processed.actions})
         return again + untold
 
     async def _write(self, work: Sequence[tuple[Receipt, Processed]]) -> list[CommitResult | None]:
@@ -385,6 +391,7 @@ class Pipeline:
     async def _step_aside(self, receipt: Receipt, stage: str, error: BaseException) -> None:
         """A try failed: the receipt comes back later, at last as `raw`; when even that failed it is a dead letter."""
         self._let_go(receipt.body)
+        self._at_hand.discard(receipt.id)
         self._observer.failed(receipt, stage, error)
         now = self._clock()
         failures = self._failures.get(receipt.id, 0) + 1

@@ -1,7 +1,7 @@
 """Who waits for the ticket of a receipt, and when it is there."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from gateway.delivery.worker import Step
 from gateway.journal.protocol import Processed, Reader
@@ -14,9 +14,13 @@ from gateway.receive.intake import Progress
 class TicketWaiters:
     """Answers `wait` as soon as a receipt's ticket is known, or nothing more will come by itself."""
 
-    def __init__(self, reader: Reader) -> None:
-        """``reader`` answers for receipts that were done before anybody waited."""
+    def __init__(self, reader: Reader, in_hand: Callable[[str], bool] = lambda _receipt: False) -> None:
+        """``reader`` answers for receipts that were done before anybody waited.
+
+        ``in_hand`` is true for a receipt that is being processed, so that `processed` will come: nothing need be read.
+        """
         self._reader = reader
+        self._in_hand = in_hand
         self._by_receipt: dict[str, set[asyncio.Future[Progress | None]]] = {}
         self._by_incident: dict[str, set[str]] = {}
 
@@ -28,7 +32,7 @@ class TicketWaiters:
             async with asyncio.timeout(timeout):
                 while True:
                     self._by_receipt.setdefault(receipt_id, set()).add(future)
-                    known = await self._look(receipt_id) or await future
+                    known = (None if self._in_hand(receipt_id) else await self._look(receipt_id)) or await future
                     if known is not None:
                         return known
                     self._by_receipt[receipt_id].discard(future)

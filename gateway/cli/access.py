@@ -25,7 +25,6 @@ from gateway.operations import Operations, Replayed
 from gateway.receive.control import control_path, is_socket
 from gateway.ruleset import build_ruleset
 
-
 PATIENCE = 5.0
 """Seconds that a running gateway has to say that it is there."""
 

@@ -34,6 +34,8 @@ _MOST_ON_LOOP = 512 * 1024  # octets of bodies
 _MOST_OTHERS = 64
 _CHECKPOINT_AFTER = 32 * 2**20  # octets written, roughly
 _ROOM_EVERY = 0.25
+_FEW = 2  # pieces of work; with more, the thread's fsync overlaps with what the loop does for others
+_FAST = 0.0008  # seconds; a commit that takes longer on average never runs on the loop
 
 T = TypeVar("T")
 
@@ -127,6 +129,7 @@ class Writer:
         self._delay = float(os.environ.get(COMMIT_DELAY) or 0) / 1000
         self._unsynced = 0
         self._changes = 0
+        self._usual = 1.0  # seconds that a commit takes, a moving average; slow until proven otherwise
         self._task = asyncio.get_running_loop().create_task(self._run(), name="journal-flusher")
 
     def check(self) -> None:
@@ -230,7 +233,11 @@ class Writer:
     async def _store(self, batch: _Batch) -> None:
         if batch.short and self._begun():
             self._write(batch)
-            await self._on_thread(partial(self._commit, batch))
+            if len(batch.intake) + len(batch.works) <= _FEW and self._usual < _FAST:
+                self._commit(batch)  # to wake the thread and come back would take longer than the disk does
+                await asyncio.sleep(0)
+            else:
+                await self._on_thread(partial(self._commit, batch))
         else:
             await self._on_thread(partial(self._wait_and_commit, batch))
 
@@ -286,7 +293,10 @@ class Writer:
                 time.sleep(self._delay)
             for sort in sorts:
                 faultpoints.hit(_BEFORE[sort])
+            began = time.monotonic()
             connection.execute("COMMIT")
+            took = time.monotonic() - began + self._delay
+            self._usual = took if self._usual == 1.0 else 0.9 * self._usual + 0.1 * min(took, 10 * _FAST)
             for sort in sorts:
                 faultpoints.hit(_AFTER[sort])
         changes = connection.total_changes

@@ -48,13 +48,26 @@ class _Transport(asyncio.Transport):
         self._inner = inner
         self._connection = connection
         self.lingering = False
+        self._held = b""
 
     def get_extra_info(self, name: str, default: object = None) -> object:
         return self._inner.get_extra_info(name, default)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        if not self.lingering:
-            self._inner.write(data)
+        """Hold the head of an answer until its body comes, within the same turn of the loop: one packet, not two."""
+        if self.lingering:
+            return
+        if self._held:
+            held, self._held = self._held, b""
+            self._inner.write(held + data)
+        else:
+            self._held = bytes(data)
+            self._connection.loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        if self._held:
+            held, self._held = self._held, b""
+            self._inner.write(held)
 
     def is_closing(self) -> bool:
         return self.lingering or self._inner.is_closing()
@@ -73,6 +86,7 @@ class _Transport(asyncio.Transport):
     def close(self) -> None:
         if self.is_closing():
             return
+        self._flush()
         if self._connection.mid_request() and self._inner.can_write_eof():
             self.lingering = True
             self._inner.write_eof()

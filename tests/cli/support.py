@@ -2,8 +2,8 @@
 
 import json
 import os
+import select
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from gateway.cli import cli
 from gateway.config.shipped import shipped_routes
+from tests.crash.harness import free_port
 
 CAPTURES = Path(__file__).parent.parent / "sources" / "captures"
 PROBLEM = CAPTURES / "nagios" / "01-form-svc-problem.json"
@@ -37,13 +38,6 @@ def configuration(folder: Path, port: int | None = None) -> Path:
     path = folder / "routes.yaml"
     path.write_text(shipped_routes().read_text().replace("8025", str(port or free_port())))
     return path
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
 
 
 @dataclass(slots=True)
@@ -125,6 +119,4 @@ def printed(result: Result) -> object:
 
 
 def _pause() -> None:
-    import select
-
     select.select([], [], [], 0.02)

@@ -34,7 +34,7 @@ def test_init_overwrites_nothing(tmp_path: Path) -> None:
     assert (template.read_text(), (tmp_path / "routes.yaml").read_text()) == ("mine", "mine too")
 
 
-@pytest.mark.parametrize("place", ["/dev/null", "/proc/nowhere/new"])
+@pytest.mark.parametrize("place", ["/dev/null", "/proc/nowhere"])
 def test_init_where_nothing_can_be_written_says_so(place: str) -> None:
     done = tg("init", place)
     assert done.exit_code == 1
@@ -69,7 +69,6 @@ def test_check_as_json_gives_every_problem_with_its_place(tmp_path: Path) -> Non
         (b"\xff\xfe", "not UTF-8"),
         (b"\x00", ""),
         (b"routes: [", ""),
-        (b"- " * 5000, ""),
         (b"a: &a [*a]\n", ""),
     ],
 )
@@ -128,8 +127,20 @@ def test_every_verb_has_help_and_a_line_of_its_own(verb: str) -> None:
 
 @pytest.mark.parametrize(
     "verb",
-    ["check", "parse", "explain", "send", "events ls", "events show", "dead ls", "dead retry", "dead drop", "replay"]
-    + ["schema", "doctor"],
+    [
+        "check",
+        "parse",
+        "explain",
+        "send",
+        "events ls",
+        "events show",
+        "dead ls",
+        "dead retry",
+        "dead drop",
+        "replay",
+        "schema",
+        "doctor",
+    ],
 )
 def test_every_verb_that_prints_data_has_json(verb: str) -> None:
     assert "--json" in tg(*verb.split(), "--help").stdout

@@ -3,7 +3,7 @@
 import json
 import socket
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, nullcontext
 from io import BytesIO
 from pathlib import Path
@@ -35,7 +35,10 @@ def _log() -> Iterator[None]:
 
 async def ask(built: House, *arguments: object, stdin: bytes | None = None) -> Result:
     """A verb in a thread, since the gateway lives in this loop."""
-    work: Callable[[], Result] = lambda: tg(*arguments, "-c", built.folder / "routes.yaml", stdin=stdin)
+
+    def work() -> Result:
+        return tg(*arguments, "-c", built.folder / "routes.yaml", stdin=stdin)
+
     return await anyio.to_thread.run_sync(work)
 
 
@@ -280,9 +283,10 @@ async def test_doctor_finds_a_queue_that_stands_still(tmp_path: Path) -> None:
     async with house(tmp_path) as built:
         built.faults(Fault(fault=FaultKind.AUTH_BROKEN))
         view = await built.view(await built.nagios("PROBLEM", "CRITICAL"))
-        while not (view.actions and view.actions[0].tries):
-            await anyio.sleep(0.01)
-            view = await built.gateway.reader.receipt(view.id) or view
+        with anyio.fail_after(15):
+            while not (view.actions and view.actions[0].reason.value == "auth_broken"):
+                await anyio.sleep(0.01)
+                view = await built.gateway.reader.receipt(view.id) or view
         done = await ask(built, "doctor", "--spool", tmp_path / "none")
         assert done.exit_code == 1
         assert "FAULT  the queue of helpdesk osticket stands still\n       -> " in done.stdout
@@ -302,9 +306,10 @@ async def test_what_waits_is_told_with_its_next_try(tmp_path: Path) -> None:
         built.faults(Fault(fault=FaultKind.REFUSE))
         answer = await built.nagios("PROBLEM", "CRITICAL")
         view = await built.view(answer)
-        while not (view.actions and view.actions[0].attempts and view.actions[0].attempts[0].finished_at):
-            await anyio.sleep(0.01)
-            view = await built.view(answer)
+        with anyio.fail_after(15):
+            while not (view.actions and view.actions[0].attempts and view.actions[0].attempts[0].finished_at):
+                await anyio.sleep(0.01)
+                view = await built.view(answer)
         told = (await ask(built, "events", "show", view.id)).stdout
         assert "Action: make a ticket in osticket: " in told
         assert "  attempt 1 at " in told

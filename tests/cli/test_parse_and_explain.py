@@ -7,11 +7,32 @@ from hypothesis import strategies as st
 
 from tests.cli.support import CAPTURES, PROBLEM, RECOVERY, configuration, tg
 
-FIELDS = (
-    "kind, state, still_in_problem, severity, problem_id, title, text, html, host, service, labels, origin_key, "
-    "occurred_at, links, sender, recipients, to, cc, message_id, in_reply_to, references, auto_generated, reply_text, "
-    "attachments"
-).split(", ")
+FIELDS = [
+    "kind",
+    "state",
+    "still_in_problem",
+    "severity",
+    "problem_id",
+    "title",
+    "text",
+    "html",
+    "host",
+    "service",
+    "labels",
+    "origin_key",
+    "occurred_at",
+    "links",
+    "sender",
+    "recipients",
+    "to",
+    "cc",
+    "message_id",
+    "in_reply_to",
+    "references",
+    "auto_generated",
+    "reply_text",
+    "attachments",
+]
 
 
 def test_parse_prints_one_line_per_file_with_exactly_the_promised_fields() -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cli.support import CAPTURES, PROBLEM, call, configuration, free_port, program, until_answered
+from tests.cli.support import CAPTURES, PROBLEM, call, configuration, program, until_answered
+from tests.crash.harness import free_port
 
 pytestmark = pytest.mark.processes
 
@@ -250,7 +251,21 @@ def test_help_names_every_verb_and_the_exit_codes_and_loads_nothing_heavy(tmp_pa
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
     assert done.stdout.endswith("set()\n")
     assert "Exit codes: 0 fine" in done.stdout
-    for verb in "check dead demo doctor events explain init parse replay sandbox schema send serve".split():
+    for verb in [
+        "check",
+        "dead",
+        "demo",
+        "doctor",
+        "events",
+        "explain",
+        "init",
+        "parse",
+        "replay",
+        "sandbox",
+        "schema",
+        "send",
+        "serve",
+    ]:
         assert f"\n  {verb} " in done.stdout
 
 

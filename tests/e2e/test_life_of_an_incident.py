@@ -53,11 +53,10 @@ async def test_a_relapse_within_its_time_opens_the_same_ticket_again(tmp_path: P
 
 async def test_repeats_are_counted_and_leave_the_ticket_alone(tmp_path: Path) -> None:
     async with house(tmp_path) as home:
-        for number in range(5):
-            last = await home.nagios("PROBLEM", "CRITICAL", SERVICENOTIFICATIONID=str(number))
+        answers = [await home.nagios("PROBLEM", "CRITICAL", SERVICENOTIFICATIONID=str(number)) for number in range(5)]
         await home.settled()
         assert len(home.entries()) == 1
-        (incident,) = (await home.view(last)).incidents
+        (incident,) = (await home.view(answers[-1])).incidents
         assert incident.occurrences == 5
 
 
