@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
+from typing import Literal
 
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -41,6 +42,13 @@ PRUNE_EVERY = 600.0
 """Seconds between looks for receipts that are old enough to be deleted."""
 PRUNE_AT_ONCE = 100
 """Receipts deleted in one transaction."""
+
+
+_BREAKER: Mapping[str, Literal["closed", "half_open", "open"]] = {
+    "breaker_open": "open",
+    "breaker_ramping": "half_open",
+    "breaker_closed": "closed",
+}
 
 
 class Gateway:
@@ -332,7 +340,7 @@ class _Observer:
         if what in {"paused", "resumed"}:
             metrics.paused(name, paused=what == "paused")
         else:
-            metrics.breaker(name, "open" if what == "breaker_open" else "half_open")
+            metrics.breaker(name, _BREAKER[what])
         log = structlog.get_logger()
         (log.error if what in {"paused", "breaker_open"} else log.info)(what, helpdesk=name, detail=detail)
 

@@ -343,6 +343,8 @@ ORPHANS = frozenset(
     {
         Kind.UPDATE,
         Kind.ACKNOWLEDGEMENT,
+        Kind.CUSTOM,
+        Kind.BOUNCE,
         Kind.FLAPPING_START,
         Kind.FLAPPING_STOP,
         Kind.DOWNTIME_START,

@@ -125,8 +125,8 @@ class Operating:
     async def drop(self, ids: Sequence[str]) -> list[str]:
         """See `Operations.drop`."""
         if self._local is not None:
-            return await self._local.drop(ids, now=time.time(), who=getpass.getuser())
-        return _ids(await self._ask("/dead/drop", {"ids": list(ids), "who": getpass.getuser()}))
+            return await self._local.drop(ids, now=time.time(), who=_operator())
+        return _ids(await self._ask("/dead/drop", {"ids": list(ids), "who": _operator()}))
 
     async def replay(self, ids: Sequence[str], *, anew: bool) -> list[Replayed]:
         """See `Operations.replay`."""
@@ -179,6 +179,14 @@ async def operating(config: Config) -> AsyncIterator[Operating]:
         fail(f"the journal {journal_path(config)}: {error}", 1)
     finally:
         await journal.close()
+
+
+def _operator() -> str:
+    """Who is working here, for the history; a container's user may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def _ids(answer: object) -> list[str]:

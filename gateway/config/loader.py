@@ -100,12 +100,13 @@ class _Loading:
         templates = self._templates(root, outline)
         lists = self._lists(root)
         models: list[BaseModel] = [*sources.values(), *helpdesks.values(), *([server] if server else [])]
+        folder = self._path.parent
         config = Config(
             path=self._path,
-            folder=self._path.parent,
-            server=server or Server(),
+            folder=folder,
+            server=_server_in(folder, server or Server()),
             sources=sources,
-            helpdesks=helpdesks,
+            helpdesks={name: _helpdesk_in(folder, settings) for name, settings in helpdesks.items()},
             routes=tuple(route for _, route in routes),
             unrouted=unrouted,
             templates=templates,
@@ -248,6 +249,20 @@ _NOT_BUILT = tuple(
     for written, what in NOT_BUILT_YET.items()
     for pattern in dict.fromkeys((written, written.replace("routes.*.incident", "unrouted.incident")))
 )
+
+
+def _server_in(folder: FilePath, server: Server) -> Server:
+    """The server with its certificate's files named from the configuration's folder, wherever the program is started."""
+    tls = server.http.tls
+    if tls is None:
+        return server
+    named = tls.model_copy(update={"cert": str(folder / tls.cert), "key": str(folder / tls.key)})
+    return server.model_copy(update={"http": server.http.model_copy(update={"tls": named})})
+
+
+def _helpdesk_in(folder: FilePath, settings: HelpdeskSettings) -> HelpdeskSettings:
+    """The helpdesk with its authority's file named from the configuration's folder."""
+    return settings.model_copy(update={"ca": str(folder / settings.ca)}) if settings.ca else settings
 
 
 def _at(root: Node, path: Path) -> Node | None:

@@ -64,7 +64,7 @@ class HttpServer(Section):
     )
     trusted_proxies: list[str] = Field(
         default=[],
-        description="Addresses or networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.",
+        description="Addresses or networks whose `X-Forwarded-For` is believed.",
     )
     base_path: str = Field(
         default="", pattern=r"^(/[^/]+)*$", description="Path under which a proxy serves the gateway."

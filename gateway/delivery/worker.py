@@ -362,8 +362,11 @@ class Delivery:
         await self._save_state()
         # A limit that concerns one requester says nothing of the helpdesk's health.
         failed = outcome.kind in FAILURES and outcome.reason is not Reason.RATE_LIMITED
+        before = self._breaker.state
         if self._breaker.record(action.id, failed=failed, now=now):
             self._watcher.helpdesk(self._connector.name, "breaker_open", outcome.detail)
+        elif before is not self._breaker.state:
+            self._watcher.helpdesk(self._connector.name, "breaker_closed", "")
 
     async def _confirm(self, outcome: Outcome) -> Outcome:
         """Refused credentials count for the whole helpdesk only if the harmless call is refused as well."""
