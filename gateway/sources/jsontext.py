@@ -74,6 +74,8 @@ def repair_json(body: bytes) -> tuple[JsonValue, tuple[str, ...]]:
 
 def _encoding(body: bytes) -> tuple[str, bytes]:
     """The encoding and the body without its byte order mark; without a mark by the zeros of the first characters."""
+    if body[:1] in {b"{", b"["} and b"\0" not in body[:4]:
+        return "utf-8", body
     for mark, encoding in _BOMS:
         if body.startswith(mark):
             return encoding, body[len(mark) :]
@@ -107,17 +109,17 @@ def _fault(body: bytes, error: orjson.JSONDecodeError) -> Malformed:
     return Malformed(error.msg, place=f"line {error.lineno}, column {error.colno}", hint=hint)
 
 
-def _bound(value: JsonValue) -> None:
+def _bound(value: JsonValue, depth: int = 0) -> None:
     """Refuse what is nested too deep and numbers that lost digits while they were read."""
-    waiting: list[tuple[JsonValue, int]] = [(value, 0)]
-    while waiting:
-        item, depth = waiting.pop()
-        if isinstance(item, dict | list):
-            if depth >= MAX_DEPTH:
-                raise Malformed(f"nested deeper than {MAX_DEPTH} levels", hint="Send a flatter document.")
-            waiting.extend((child, depth + 1) for child in (item.values() if isinstance(item, dict) else item))
-        elif isinstance(item, float) and abs(item) >= 2**63:
-            raise Malformed(f"the number {item:g} is too large to be kept exactly", hint="Send it as a text.")
+    if not isinstance(value, dict | list):
+        if isinstance(value, float) and abs(value) >= 2**63:
+            raise Malformed(f"the number {value:g} is too large to be kept exactly", hint="Send it as a text.")
+        return
+    if depth >= MAX_DEPTH:
+        raise Malformed(f"nested deeper than {MAX_DEPTH} levels", hint="Send a flatter document.")
+    for child in value.values() if isinstance(value, dict) else value:
+        if type(child) is not str:  # most are texts, and this is asked before every answer
+            _bound(child, depth + 1)
 
 
 # ----------------------------------------------------------------------------------------------------------- repairing
