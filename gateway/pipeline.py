@@ -35,8 +35,10 @@ HANDED = 256
 """Receipts that are worked on straight from the door; beyond that they wait in the journal only."""
 HANDED_OCTETS = 32 * 2**20
 """Octets of bodies that are held at one time on the way; what is beyond waits in the journal only. One is always held."""
-BATCH = 64
-"""Receipts that are correlated and committed together."""
+BATCH = 16
+"""Receipts that are correlated and committed together: few enough that their rows do not hold up the loop."""
+TURN = 0.002
+"""Seconds after which a batch lets others have their turn: answers, and calls that have ended."""
 SMALL = 256 * 1024
 """Octets up to which a body is parsed in place; a larger one goes to a process that can be stopped."""
 PARSE_TIME = 15.0
@@ -317,11 +319,14 @@ class Pipeline:
 
     async def _commit(self, batch: Sequence[_Job]) -> list[_Job]:
         now = self._clock()
+        rules = self.rules  # those of now: a reload may come while others have their turn
+        turns = _Turns()
         routed: list[tuple[_Job, Routed]] = []
         for job in batch:
+            await turns.give()
             assert job.parsed is not None
             try:
-                routed.append((job, route(job.receipt, job.parsed, self.rules)))
+                routed.append((job, route(job.receipt, job.parsed, rules)))
             except Exception as error:  # noqa: BLE001 - our own bug must not stop the neighbours; it is told and counted
                 await self._step_aside(job.receipt, "route", error)
         try:
@@ -337,8 +342,9 @@ class Pipeline:
         work: list[tuple[_Job, Processed]] = []
         untold: list[_Job] = []
         for position, (job, one) in enumerate(routed):
+            await turns.give()
             try:
-                work.append((job, process(one, facts, self.rules)))
+                work.append((job, process(one, facts, rules)))
             except Exception as error:  # noqa: BLE001 - as above
                 await self._step_aside(job.receipt, "correlate", error)
                 # What it had done to the facts by then will not be written: those behind it must not believe it.
@@ -406,3 +412,15 @@ class Pipeline:
         dead = Processed(receipt=receipt.id, dead=Reason.POISON, detail=detail, history=(line,))
         await self._commit_when_there_is_room([dead])
         self._observer.processed(receipt, dead)
+
+
+class _Turns:
+    """Lets others have their turn when one has been long."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+
+    async def give(self) -> None:
+        if time.monotonic() - self._since > TURN:
+            await asyncio.sleep(0)
+            self._since = time.monotonic()
