@@ -35,6 +35,8 @@ from gateway.receive.admission import Admission, free_bytes
 from gateway.receive.control import control_app, control_path
 from gateway.receive.http import build_app
 from gateway.receive.serve import CannotListen, HttpServers
+from gateway.receive.smtp.mailroom import Mailroom
+from gateway.receive.smtp.server import MailServer, hostname_of
 from gateway.ruleset import Ruleset, build_ruleset
 
 GRACE = 25.0
@@ -83,7 +85,7 @@ class Gateway:
     @property
     def addresses(self) -> list[str]:
         """Where it listens, as URLs."""
-        return self._servers.addresses
+        return [*self._servers.addresses, *(address for door in self._mail_doors for address in door.addresses)]
 
     async def start(self) -> None:
         """Open the journal, take up what is unfinished, and open the doors.
@@ -112,10 +114,26 @@ class Gateway:
             control_app(operations, self),
             HttpServer(listen=f"unix:{control_path(path)}"),
         )
+        self._mail_doors = [
+            MailServer(
+                door,
+                self._mailroom(self.config, hostname_of(door)),
+                admission=self._admission,
+                metrics=self.metrics,
+                on_broken=self._fail,
+            )
+            for door in (self.config.server.smtp, self.config.server.lmtp)
+            if door is not None
+        ]
         try:
             await self._servers.start()
             await self._control.start()
+            for mail_door in self._mail_doors:
+                await mail_door.start()
         except (CannotListen, ValueError):
+            for mail_door in self._mail_doors:
+                await mail_door.stop(0.0)
+            await self._control.stop(0.0)
             await self._servers.stop(0.0)
             await self.journal.close()
             raise
@@ -127,6 +145,8 @@ class Gateway:
 
     async def stop(self, grace: float = GRACE) -> None:
         """Take nothing more, finish what is in flight for at most ``grace`` seconds, leave the rest for the next start."""
+        # Messages that are coming in by mail are taken to their end: a mail server asks again only after minutes.
+        await asyncio.gather(*(door.stop(min(grace, 5.0)) for door in self._mail_doors))
         self._admission.stopping = True
         self.pipeline.close()
         await self._servers.stop(min(grace, 10.0))
@@ -173,6 +193,10 @@ class Gateway:
         self._build_door()
         configure_logging(config.server.log.format, config.server.log.level, config.secrets)
         self._servers.reload_certificate()
+        doors = [door for door in (config.server.smtp, config.server.lmtp) if door is not None]
+        for mail_door, settings in zip(self._mail_doors, doors, strict=True):  # a changed `server` was refused above
+            mail_door.replace(self._mailroom(config, hostname_of(settings)))
+            mail_door.reload_certificate()
         return []
 
     # ------------------------------------------------------------------------------------------- what the socket tells
@@ -191,6 +215,9 @@ class Gateway:
         return self._clock()
 
     # ---------------------------------------------------------------------------------------------------------- inside
+
+    def _mailroom(self, config: Config, hostname: str) -> Mailroom:
+        return Mailroom(config.sources, self.pipeline.accept_all, hostname=hostname, clock=self._clock)
 
     def _build_door(self) -> None:
         self._door.app = build_app(

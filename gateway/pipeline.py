@@ -158,6 +158,22 @@ class Pipeline:
         self._wake.set()
         return accepted
 
+    async def accept_all(self, new: Sequence[NewReceipt]) -> list[Accepted]:
+        """Make several receipts durable in one transaction, all or none, and have them processed."""
+        if len(new) == 1:
+            return [await self.accept(new[0])]
+        if self._closed:
+            raise IntakeClosed
+        self._arrived += len(new)
+        self._behind = True
+        self._unclaimed += 1
+        self._waited += 1
+        try:
+            return await self._journal.accept_all(new)
+        finally:
+            self._unclaimed -= 1
+            self._wake.set()
+
     async def wait_ticket(self, receipt_id: str, timeout: float) -> Progress:
         """Wait until the receipt's ticket is known or nothing more will come, at most ``timeout`` seconds."""
         return await self.tickets.wait(receipt_id, timeout)
@@ -244,7 +260,9 @@ class Pipeline:
 
     def _is_apart(self, receipt: Receipt) -> bool:
         """Whether it is parsed where it can be stopped: large ones, and those that may have ended a process before."""
-        return (len(receipt.body) > SMALL or receipt.tries > SUSPECT) and not self._is_hopeless(receipt)
+        kind = self.rules.kind_of(receipt.source)
+        asked = len(receipt.body) > SMALL or receipt.tries > SUSPECT or (kind is not None and kind.apart)
+        return asked and not self._is_hopeless(receipt)
 
     def _is_hopeless(self, receipt: Receipt) -> bool:
         return self._failures.get(receipt.id, 0) >= TRIES or receipt.tries > CRASHES

@@ -8,12 +8,14 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
+from gateway.config.lint_mail import MAIL_CHECKS
 from gateway.config.lint_routes import ROUTE_CHECKS
 from gateway.config.listen import listens, parse_listen
 from gateway.config.models import Auth
 from gateway.config.problems import Path, Problem, did_you_mean, in_order
 from gateway.config.subject import Check, Note, Subject, error, warning
 from gateway.config.values import Secret
+from gateway.receive.smtp.mailroom import recipients_of
 
 __all__ = ["CHECKS", "Subject", "check", "secrets_in"]
 
@@ -127,6 +129,8 @@ def authentication(subject: Subject) -> Iterator[Note]:
     loopback = only_loopback(subject)
     for name, source in subject.config.sources.items():
         path: Path = ("sources", name)
+        if source.auth is None and recipients_of(source):
+            continue  # it comes by mail; by HTTP it lets nobody in
         if source.auth is None:
             hint = f'add `auth: {{bearer: "${{env:{_variable(name)}}}"}}`; `auth: none` lets anybody send'
             yield error(path, "'auth' is missing", hint)
@@ -264,6 +268,7 @@ CHECKS: tuple[Check, ...] = (
     plain_secrets,
     helpdesk_addresses,
     settle_times,
+    *MAIL_CHECKS,
     *ROUTE_CHECKS,
     whole_file,
 )

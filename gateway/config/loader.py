@@ -20,6 +20,7 @@ from gateway.config.models import (
     Route,
     Server,
     SourceSettings,
+    Tls,
     Unrouted,
 )
 from gateway.config.problems import ConfigErrors, Level, Path, Problem, did_you_mean, in_order, without_secrets
@@ -252,12 +253,17 @@ _NOT_BUILT = tuple(
 
 
 def _server_in(folder: FilePath, server: Server) -> Server:
-    """The server with its certificate's files named from the configuration's folder, wherever the program is started."""
-    tls = server.http.tls
-    if tls is None:
-        return server
-    named = tls.model_copy(update={"cert": str(folder / tls.cert), "key": str(folder / tls.key)})
-    return server.model_copy(update={"http": server.http.model_copy(update={"tls": named})})
+    """The server with its certificates' files named from the configuration's folder, wherever the program is started."""
+
+    def named(tls: Tls) -> Tls:
+        return tls.model_copy(update={"cert": str(folder / tls.cert), "key": str(folder / tls.key)})
+
+    changes: dict[str, object] = {}
+    if server.http.tls is not None:
+        changes["http"] = server.http.model_copy(update={"tls": named(server.http.tls)})
+    if server.smtp is not None and server.smtp.tls is not None:
+        changes["smtp"] = server.smtp.model_copy(update={"tls": named(server.smtp.tls)})
+    return server.model_copy(update=changes) if changes else server
 
 
 def _helpdesk_in(folder: FilePath, settings: HelpdeskSettings) -> HelpdeskSettings:

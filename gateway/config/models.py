@@ -13,7 +13,6 @@ from gateway.config.values import Duration, Rate, SecretText, Size
 NOT_BUILT_YET: dict[str, str] = {
     "schedules": "time windows",
     "tests": "route tests",
-    "server.smtp": "the SMTP receiver",
     "server.console": "the operators' console",
     "routes.*.when": "time windows",
     "routes.*.incident.across": "one incident over several sources",
@@ -77,6 +76,86 @@ class HttpServer(Section):
     tls: Tls | None = Field(default=None, description="Serve HTTPS with this certificate.")
 
 
+class MailLimits(Section):
+    """How much mail clients may ask of a mail door. Each bound that bites is answered, counted and logged."""
+
+    recipients: int = Field(default=100, ge=100, description="Recipients of one message; beyond it 452.")
+    connections: int = Field(default=200, ge=1, description="Connections at one time; beyond it 421.")
+    connections_per_peer: int = Field(
+        default=50, ge=1, description="Connections of one client (IPv6: one /64) at one time; beyond it 421."
+    )
+    connection_rate: Rate | None = Field(
+        default=None, description="New connections of one client per time; beyond it 421. Default: no limit."
+    )
+    commands: int = Field(default=100, ge=20, description="Commands of a session without a message; beyond it 421.")
+    errors: int = Field(default=20, ge=1, description="Refused commands of a session without a message; beyond it 421.")
+    session: Duration = Field(
+        default=600.0, gt=0, description="How long a session may last without delivering a message."
+    )
+    idle: Duration = Field(default=300.0, gt=0, description="How long a client may be silent between two commands.")
+    data: Duration = Field(default=600.0, gt=0, description="Longest time the text of one message may take to arrive.")
+    handshake: Duration = Field(default=30.0, gt=0, description="Longest time of a TLS handshake or a PROXY header.")
+    auth_tries: int = Field(default=3, ge=1, le=10, description="Wrong passwords of one connection before it is ended.")
+
+
+class SmtpAuth(Section):
+    """Clients that prove who they are (`AUTH PLAIN`, `AUTH LOGIN`)."""
+
+    users: dict[str, SecretText] = Field(
+        min_length=1, description="Argon2 hash of the password, by user name: `$argon2id$v=19$...`."
+    )
+    required: bool = Field(default=False, description="Take mail only from clients that have proven who they are.")
+    without_tls_on_loopback: bool = Field(
+        default=False, description="Offer `AUTH` without TLS to clients of this machine; never to any other."
+    )
+
+
+class MailDoor(Section):
+    """What the SMTP and the LMTP door have in common."""
+
+    hostname: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9.\-\[\]:]*$",
+        description="Name in the greeting, and domain of a bare `postmaster`. Default: the machine's name.",
+    )
+    max_message: Size = Field(default=35 * 2**20, ge=64 * 2**10, description="Largest message; beyond it 552.")
+    networks: list[str] = Field(
+        default=[],
+        description="Addresses or networks that may connect; empty: all. A source's own `networks` hold too.",
+    )
+    limits: MailLimits = Field(default_factory=MailLimits, description="How much clients may ask.")
+
+
+class SmtpServer(MailDoor):
+    """The SMTP door."""
+
+    listen: str | list[str] = Field(
+        default="127.0.0.1:2525",
+        description="Where to listen, in clear or for `STARTTLS`: `HOST:PORT`, `unix:/path/to.sock`, or a list of them.",
+    )
+    listen_tls: str | list[str] = Field(
+        default=[], description="Where to listen with TLS from the first byte (port 465)."
+    )
+    tls: Tls | None = Field(default=None, description="Certificate for `STARTTLS` and `listen_tls`.")
+    starttls: bool = Field(default=True, description="Offer `STARTTLS` where there is a certificate.")
+    require_tls: bool = Field(default=False, description="Take mail only over TLS; 530 without.")
+    auth: SmtpAuth | None = Field(default=None, description="Clients that prove who they are.")
+    proxy_protocol: list[str] = Field(
+        default=[],
+        description="Addresses or networks of proxies: their connections to `listen` must begin with a PROXY header "
+        "(version 1 or 2), which names the client. From anybody else such a header is an error.",
+    )
+
+
+class LmtpServer(MailDoor):
+    """The LMTP door (RFC 2033), for an MTA on the same machine: one answer per recipient."""
+
+    listen: str | list[str] = Field(
+        default="unix:/run/ticket-gateway/lmtp.sock",
+        description="Where to listen: `unix:/path/to.sock`, `HOST:PORT` (never port 25), or a list of them.",
+    )
+
+
 class JournalSettings(Section):
     """Where accepted events are kept."""
 
@@ -114,6 +193,8 @@ class Server(Section):
     """What the gateway itself needs."""
 
     http: HttpServer = Field(default_factory=HttpServer, description="The HTTP door.")
+    smtp: SmtpServer | None = Field(default=None, description="The SMTP door; default: none.")
+    lmtp: LmtpServer | None = Field(default=None, description="The LMTP door; default: none.")
     journal: JournalSettings = Field(default_factory=JournalSettings, description="Where accepted events are kept.")
     operator: Operator | None = Field(default=None, description="Access for operators to every receipt.")
     log: Log = Field(default_factory=Log, description="The log.")

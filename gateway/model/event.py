@@ -46,13 +46,18 @@ _RANKS = {Severity.INFO: 0, Severity.WARNING: 1, Severity.MINOR: 2, Severity.MAJ
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that came with an event. ``content_id`` is without angle brackets."""
+    """A file that came with an event. ``content_id`` is without angle brackets.
+
+    ``media_type`` is what the sender says; ``detected_type`` is what the content looks like, empty if it was not looked
+    at or looks like nothing in particular.
+    """
 
     filename: str
     media_type: str
     content: bytes = field(repr=False)
     inline: bool = False
     content_id: str = ""
+    detected_type: str = ""
 
     @property
     def size(self) -> int:
@@ -85,6 +90,10 @@ class Event:
     * ``occurred_at``: only where the time's zone is certain, from the sender or from the source's ``timezone``.
     * ``duplicate_key``: the sender's id of this very delivery, found in the payload; the same value from the same
       source again is the same event. Empty where there is none.
+    * ``to``, ``cc``: addresses that a mail's headers name; ``recipients`` are those it was really sent to, if known.
+    * ``message_id``, ``in_reply_to``, ``references``: of a mail, without angle brackets.
+    * ``auto_generated``: a machine wrote the mail; which kind is the label ``mail.auto``.
+    * ``reply_text``: what a person wrote in a mail, without quotes and signature; ``text`` is the whole.
     """
 
     kind: Kind
@@ -107,6 +116,13 @@ class Event:
     duplicate_key: str = ""
     attachments: tuple[Attachment, ...] = ()
     reasons: tuple[str, ...] = ()
+    to: tuple[str, ...] = ()
+    cc: tuple[str, ...] = ()
+    message_id: str = ""
+    in_reply_to: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    auto_generated: bool = False
+    reply_text: str = ""
 
     @property
     def ends_problem(self) -> bool:

@@ -111,6 +111,22 @@ def _remove_stale(path: str) -> None:
     raise CannotListen(f"cannot listen on unix:{path}: another process serves it")
 
 
+def bind(address: Listen) -> list[socket.socket]:
+    """Sockets that listen on an address: one of a unix socket, one per family of a host and port.
+
+    Raises:
+        CannotListen: with the address and the fault; then nothing is bound.
+    """
+    return [_bind_unix(address.unix)] if address.unix else _bind_tcp(address)
+
+
+def unlink_own(path: str, inode: int) -> None:
+    """Remove our unix socket's file, but not one that a successor has put in its place."""
+    with contextlib.suppress(OSError):
+        if Path(path).stat().st_ino == inode:
+            Path(path).unlink()
+
+
 class Certificate:
     """A TLS context whose certificate is replaced in place: new handshakes get the new one, connections stay."""
 
@@ -235,7 +251,7 @@ class HttpServers:
         bound: list[tuple[str, list[socket.socket]]] = []
         try:
             for address in wanted:
-                sockets = [_bind_unix(address.unix)] if address.unix else _bind_tcp(address)
+                sockets = bind(address)
                 bound.append((address.unix, sockets))
         except CannotListen:
             for path, sockets in bound:
@@ -291,13 +307,6 @@ class HttpServers:
             for connection in list(running.server.server_state.connections):
                 connection.transport.abort()
             if running.path:
-                _unlink_own(running)
+                unlink_own(running.path, running.inode)
         self._running.clear()
         self.addresses.clear()
-
-
-def _unlink_own(running: _Running) -> None:
-    """Remove our socket's file, but not one that a successor has put in its place."""
-    with contextlib.suppress(OSError):
-        if Path(running.path).stat().st_ino == running.inode:
-            Path(running.path).unlink()

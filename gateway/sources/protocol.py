@@ -27,6 +27,7 @@ class SourceKind:
       attached, and a warning that names the place.
     * ``inspect(receipt, settings)``: raises `Malformed` if the payload is not well-formed; asked before `accept`
       only where the source says ``malformed: reject``.
+    * ``apart``: its payloads are always parsed in a process that can be stopped, whatever their size.
     * ``default_key``: the fields of the correlation key where a route names none.
     """
 
@@ -36,3 +37,4 @@ class SourceKind:
     parse: Callable[[Receipt, SourceSettings], Parsed]
     inspect: Callable[[NewReceipt, SourceSettings], None]
     default_key: tuple[str, ...]
+    apart: bool = False

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from types import MappingProxyType
 
-from gateway.sources import generic, nagios, zabbix
+from gateway.sources import generic, mail, nagios, zabbix
 from gateway.sources.protocol import SourceKind
 
 ENTRY_POINTS = "ticket_gateway.sources"
-_OWN = (nagios.KIND, zabbix.KIND, generic.KIND)
+_OWN = (nagios.KIND, zabbix.KIND, generic.KIND, mail.KIND)
 
 
 def _kinds() -> dict[str, SourceKind]:

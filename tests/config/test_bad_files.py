@@ -38,7 +38,7 @@ SPOILED: dict[str, tuple[str, str, list[str]]] = {
     "no kind": (
         SOURCE,
         "",
-        ["routes.yaml:4:5: sources.nagios: 'kind' is missing; known: generic, nagios, zabbix"],
+        ["routes.yaml:4:5: sources.nagios: 'kind' is missing; known: generic, mail, nagios, zabbix"],
     ),
     "no version": ("version: 1\n", "", ["routes.yaml:1:1: 'version' is missing; write `version: 1`"]),
     "a version that does not exist": (

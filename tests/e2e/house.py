@@ -148,9 +148,11 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 20.0)
         await asyncio.sleep(0.02)
 
 
-async def start(folder: Path, sandbox_url: str, rest: str, clock: Callable[[], float] = time.time) -> Gateway:
+async def start(
+    folder: Path, sandbox_url: str, rest: str, clock: Callable[[], float] = time.time, config: str = CONFIG
+) -> Gateway:
     path = folder / "routes.yaml"
-    path.write_text(CONFIG.format(token=TOKEN, sandbox=sandbox_url, rest=rest))
+    path.write_text(config.format(token=TOKEN, sandbox=sandbox_url, rest=rest))
     templates = folder / "templates"
     if not templates.exists():
         templates.symlink_to(shipped_templates())
@@ -160,13 +162,15 @@ async def start(folder: Path, sandbox_url: str, rest: str, clock: Callable[[], f
 
 
 @asynccontextmanager
-async def house(folder: Path, rest: str = ROUTES, *, clock: Callable[[], float] = time.time) -> AsyncIterator[House]:
+async def house(
+    folder: Path, rest: str = ROUTES, *, clock: Callable[[], float] = time.time, config: str = CONFIG
+) -> AsyncIterator[House]:
     """Everything up; everything down afterwards. ``clock`` is the gateway's."""
     sandbox = Sandbox(None, environ={})
     desk = HttpServers(sandbox_app(sandbox), HttpServer(listen="127.0.0.1:0"))
     await desk.start()
     url = f"{desk.addresses[0]}/sandbox"
-    gateway = await start(folder, url, rest, clock)
+    gateway = await start(folder, url, rest, clock, config)
     async with httpx.AsyncClient(timeout=20.0, trust_env=False) as client:
         built = House(folder, sandbox, url, client, gateway, rest)
         try:

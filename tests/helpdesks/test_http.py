@@ -21,6 +21,11 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    return "asyncio", {"use_uvloop": request.param}
+
+
 @asynccontextmanager
 async def served(
     serve: Serve,
@@ -97,6 +102,115 @@ async def test_an_answer_comes_whole_and_the_connection_is_used_again() -> None:
     assert connections == 1
     assert all(b"Accept-Encoding: identity\r\n" in one and b"X-API-Key: k\r\n" in one for one in seen)
     assert not any(b"cookie" in one.lower() for one in seen)
+
+
+async def test_what_follows_an_answer_unasked_is_never_the_next_answer() -> None:
+    connections = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        number = connections
+        while await head(reader):
+            writer.write(reply(b"%d" % number) + reply(b"999"))
+
+    async with served(serve) as (way, url):
+        answers = [await way.request("POST", url, headers={}, content=b"{}", timeout=5) for _ in range(3)]
+    assert [one.body for one in answers] == [b"1", b"2", b"3"]
+
+
+async def test_hints_before_an_answer_are_passed_over() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await head(reader):
+            writer.write(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + reply(b"777564"))
+
+    async with served(serve) as (way, url):
+        for _ in range(2):
+            answer = await way.request("POST", url, headers={}, content=b"{}", timeout=5)
+            assert (answer.status, answer.body) == (201, b"777564")
+
+
+@pytest.mark.parametrize("last", [b"Connection: close\r\n", b""], ids=["said", "unsaid"])
+async def test_a_connection_that_the_helpdesk_closed_is_not_used_again(last: bytes) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await head(reader)
+        writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: 1\r\n" + last + b"\r\n1")
+
+    async with served(serve) as (way, url):
+        for _ in range(3):
+            assert (await way.request("POST", url, headers={}, content=b"{}", timeout=5)).body == b"1"
+            await asyncio.sleep(0.02)
+
+
+async def test_a_long_body_goes_out_whole_and_lines_of_an_answer_are_joined() -> None:
+    body = bytes(range(256)) * 8192
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        whole = await reader.readexactly(len(body))
+        writer.write(reply(b"same" if whole == body else b"other", "X-Name: a", "x-name: \xe9"))
+
+    async with served(serve) as (way, url):
+        answer = await way.request("POST", url, headers={}, content=body, timeout=5)
+    assert (answer.body, answer.headers["x-name"]) == (b"same", "a, \xe9")
+
+
+@pytest.mark.parametrize("secured", [False, True], ids=["plain proxy", "proxy over TLS"])
+async def test_https_goes_through_a_tunnel(secured: bool, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    tunnels: list[bytes] = []
+
+    async def helpdesk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await head(reader):
+            writer.write(reply(b"777564"))
+
+    async def tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line = (await reader.readuntil(b"\r\n\r\n")).split()[1]
+        tunnels.append(line)
+        host, _, port = line.decode().partition(":")
+        far_reader, far_writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
+
+        async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            while data := await source.read(65536):
+                target.write(data)
+            target.close()
+
+        try:
+            await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer))
+        finally:
+            far_writer.close()
+
+    async with served(helpdesk, tls) as (_, url), served(tunnel, tls if secured else None) as (_, proxy):
+        settings = {"kind": "osticket", "url": url, "proxy": proxy.removesuffix("/api"), "ca": str(tmp_path / "ca.pem")}
+        way = HelpdeskHttp(HelpdeskSettings.model_validate(settings))
+        failed = None
+        try:
+            for _ in range(2):
+                assert (await way.request("POST", url, headers={}, content=b"{}", timeout=5)).body == b"777564"
+        except CallFailed as error:
+            failed = error
+        await way.aclose()
+    assert failed is None
+    assert len(tunnels) == 1
+
+
+async def test_a_tunnel_that_is_refused_sent_nothing() -> None:
+    async def tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+    async with served(tunnel) as (_, proxy):
+        way = HelpdeskHttp(
+            HelpdeskSettings(kind="osticket", url="https://helpdesk.example", proxy=proxy.removesuffix("/api"))
+        )
+        with pytest.raises(CallFailed) as caught:
+            await way.request("POST", "https://helpdesk.example/api", headers={}, timeout=5)
+        await way.aclose()
+    assert not caught.value.sent
 
 
 async def test_a_redirect_is_an_answer_and_the_key_goes_nowhere_else() -> None:
