@@ -60,6 +60,7 @@ def test_parse_tells_names_sizes_and_digests_of_attachments(tmp_path: Path) -> N
         "inline": False,
         "content_id": "",
         "sha256": "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
+        "detected_type": "",
     }
 
 
@@ -87,7 +88,7 @@ def test_parse_takes_the_settings_of_a_named_source(tmp_path: Path) -> None:
 def test_parse_of_an_unknown_source_names_the_known_ones(tmp_path: Path) -> None:
     done = tg("parse", "--source", "bogus", "-c", tmp_path / "none.yaml", stdin=b"")
     assert done.exit_code == 2
-    assert "generic, nagios, zabbix" in done.stderr
+    assert "generic, mail, nagios, zabbix" in done.stderr
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

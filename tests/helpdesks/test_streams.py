@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 
 import httpcore
@@ -54,7 +54,7 @@ async def whole(stream: httpcore.AsyncNetworkStream, most: int = 65536) -> list[
 
 
 @contextlib.contextmanager
-def deaf() -> "contextlib.Generator[int]":
+def deaf() -> Iterator[int]:
     """A port that answers no attempt to connect: its queue is full, and what more comes is dropped."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
