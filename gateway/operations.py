@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.journal.protocol import HistoryLine, Journal
+from gateway.judging import route
 from gateway.model.ids import new_id
 from gateway.model.reasons import Reason
 from gateway.model.receipt import Accepted, NewReceipt, Receipt, ReceiptStatus
-from gateway.processing import REPLAY_OF, route
+from gateway.processing import REPLAY_OF
 from gateway.ruleset import UNROUTED, Ruleset
 
 

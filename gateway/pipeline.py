@@ -3,7 +3,7 @@
 ::
 
     receive ──> journal ──> parse ──> route ──> correlate ──> render ──> deliver ──> record
-                accept      _parse    └───────── process ──────────┘     Delivery
+                accept      _parse    route     └───── process ────┘     Delivery
 
 `Pipeline.accept` is called by the doors; `Pipeline.run` takes what they accepted through parse to the journal's
 `commit_processed`, from where :mod:`gateway.delivery` takes the actions to the helpdesks.
@@ -24,9 +24,10 @@ from typing import Protocol
 
 from gateway.isolation import Isolation, Stopped
 from gateway.journal.protocol import CommitResult, HistoryLine, Journal, JournalError, JournalFull, Processed
+from gateway.judging import Routed, lookup, route
 from gateway.model.reasons import Reason
 from gateway.model.receipt import Accepted, NewReceipt, Parsed, Receipt
-from gateway.processing import TRIES, Routed, facts_of, lookup, process, raw_event, route
+from gateway.processing import TRIES, facts_of, process, raw_event
 from gateway.receive.intake import IntakeClosed, Progress
 from gateway.ruleset import Ruleset
 from gateway.tickets import TicketWaiters

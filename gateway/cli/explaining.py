@@ -13,13 +13,14 @@ from gateway.cli.story import clause_line, key_text
 from gateway.cli.terminal import block
 from gateway.helpdesks.protocol import Order
 from gateway.journal.protocol import IncidentChange, Processed
+from gateway.judging import Routed, RoutedEvent, route
 from gateway.model.action import ActionKind, NewAction
 from gateway.model.event import Event
 from gateway.model.incident import TicketRef
 from gateway.model.json import JsonObject, JsonValue
 from gateway.model.reasons import Reason
 from gateway.model.receipt import Receipt
-from gateway.processing import Facts, Routed, RoutedEvent, process, route
+from gateway.processing import Facts, process
 from gateway.ruleset import Ruleset
 
 LONGEST_LINE = 160

@@ -2,6 +2,8 @@
 
 import asyncio
 import gzip
+import random
+import socket
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -211,6 +213,71 @@ async def test_a_tunnel_that_is_refused_sent_nothing() -> None:
             await way.request("POST", "https://helpdesk.example/api", headers={}, timeout=5)
         await way.aclose()
     assert not caught.value.sent
+
+
+async def test_a_request_on_an_open_connection_is_on_the_wire_within_its_first_turn() -> None:
+    """Turns given away before it are filled with other work, while a place at the helpdesk stays empty."""
+    loop = asyncio.get_running_loop()
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.setblocking(False)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
+        way = HelpdeskHttp(HelpdeskSettings(kind="osticket", url=url))
+        first = asyncio.ensure_future(way.request("POST", url, headers={}, content=b"{1}", timeout=5))
+        other, _ = await loop.sock_accept(listener)
+        with other:
+            assert (await loop.sock_recv(other, 65536)).endswith(b"{1}")
+            await loop.sock_sendall(other, reply(b"1"))
+            assert (await first).body == b"1"
+            second = asyncio.ensure_future(way.request("POST", url, headers={}, content=b"{2}", timeout=5))
+            await asyncio.sleep(0)
+            assert other.recv(65536).endswith(b"{2}")
+            await loop.sock_sendall(other, reply(b"2"))
+            assert (await second).body == b"2"
+            await way.aclose()
+
+
+async def test_an_idle_connection_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.helpdesks.http._IDLE", 0.05)
+    connections = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        while await head(reader):
+            writer.write(reply(b"1"))
+
+    async with served(serve) as (way, url):
+        for _ in range(2):
+            await way.request("POST", url, headers={}, timeout=5)
+            await way.request("POST", url, headers={}, timeout=5)
+            await asyncio.sleep(0.1)
+    assert connections == 2
+
+
+async def test_whatever_is_answered_is_an_answer_or_an_unknown_outcome() -> None:
+    draw = random.Random(7)
+    start = b"HTTP/1.1 201 Created\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\nContent-Encoding: gzip\r\n\r\n777564"
+    sent: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await head(reader)
+        writer.write(sent[-1])
+
+    async with served(serve) as (way, url):
+        for _ in range(200):
+            lines = start.splitlines(keepends=True)
+            for _ in range(draw.randrange(4)):
+                del lines[draw.randrange(len(lines))]
+            octets = bytearray(b"".join(lines))
+            for _ in range(draw.randrange(4)):
+                octets[draw.randrange(len(octets))] = draw.randrange(256)
+            sent.append(bytes(octets))
+            try:
+                await way.request("POST", url, headers={}, content=b"{}", timeout=5)
+            except CallFailed as failed:
+                assert failed.sent, sent[-1]
 
 
 async def test_a_redirect_is_an_answer_and_the_key_goes_nowhere_else() -> None:
