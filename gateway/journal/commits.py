@@ -22,7 +22,7 @@ from typing import Generic, TypeVar, cast
 
 from gateway import faultpoints
 from gateway.faultpoints import Point
-from gateway.journal.intake import Intake, write_intake
+from gateway.journal.intake import Intake, Recent, write_intake
 from gateway.journal.protocol import JournalBroken, JournalError, JournalFull
 
 COMMIT_DELAY = "TICKET_GATEWAY_COMMIT_DELAY_MS"
@@ -113,6 +113,7 @@ class Writer:
     """The writer thread and the task that feeds it."""
 
     def __init__(self, connection: sqlite3.Connection, folder: str, *, min_free: int) -> None:
+        self.recent = Recent()
         self._connection = connection
         connection.execute("PRAGMA busy_timeout = 0")
         self._folder = folder
@@ -255,7 +256,7 @@ class Writer:
         """Write the rows within the open transaction."""
         with self._undone_on_error():
             if batch.intake:
-                write_intake(self._connection, batch.intake)
+                write_intake(self._connection, batch.intake, self.recent)
             batch.answers = [_guarded(self._connection, work) for work in batch.works]
 
     @contextlib.contextmanager

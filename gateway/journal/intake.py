@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,12 +14,51 @@ from gateway.model.receipt import Accepted, NewReceipt
 
 _RECEIPT = (
     "INSERT INTO receipt (sequence, id, source, received_at, status, tries, size, content_type, headers, envelope,"
-    " peer, warnings)"
+    " peer, warnings, recent, recent_until)"
 )
 _BODY = "INSERT INTO body (sequence, content, file)"
 _DUPLICATE = "INSERT OR REPLACE INTO duplicate (key, digest, receipt, expires_at)"
 _KNOWN_KEYS = "SELECT key, digest, receipt, expires_at FROM duplicate WHERE key IN"
+_RECENT = "SELECT recent, id, recent_until FROM receipt WHERE sequence > ? AND recent IS NOT NULL ORDER BY sequence"
 _WARNED = texts([Reason.DUPLICATE_KEY_REUSED.explain()])
+
+
+SHORT = 900.0
+"""Seconds: a key that the sender did not give and that counts no longer than this is kept in memory and with its receipt; a
+table of them would be written at random places for every delivery."""
+MOST_RECENT = 250_000
+"""So many of those are remembered; beyond that the oldest are forgotten first, and a repeat of theirs is a repeated event."""
+
+FEW_RECENT = 20_000
+"""So many are no burden, expired or not."""
+
+
+class Recent:
+    """Keys of deliveries that are repeated soon or never."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, tuple[str, float]] = {}
+        self._order: deque[tuple[bytes, float]] = deque()
+
+    def load(self, connection: sqlite3.Connection, last: int) -> None:
+        """Read back what a process before this one knew; ``last`` is the highest sequence."""
+        for key, receipt, until in connection.execute(_RECENT, (last - MOST_RECENT,)):
+            self.add(key, receipt, until)
+
+    def first(self, key: bytes, now: float) -> str | None:
+        """The receipt that bore this key, if it still counts."""
+        found = self._known.get(key)
+        return found[0] if found is not None and found[1] > now else None
+
+    def add(self, key: bytes, receipt: str, until: float) -> None:
+        """A receipt with this key is durable."""
+        self._known[key] = (receipt, until)
+        self._order.append((key, until))
+        # While they are few the expired ones stay too: a clock that was put back may make them count again.
+        while len(self._order) > MOST_RECENT or (len(self._order) > FEW_RECENT and self._order[0][1] < until - SHORT):
+            old, expired = self._order.popleft()
+            if self._known.get(old, ("", 0.0))[1] == expired:
+                del self._known[old]
 
 
 @dataclass(slots=True)
@@ -33,20 +73,33 @@ class Arrival:
     digest: bytes
     headers: str
     envelope: str
+    recent: bytes | None
+    recent_until: float | None
 
 
 def arrive(new: NewReceipt, sequence: int, *, claim: bool, stored: Stored) -> Arrival:
     """Make a receipt ready to be written."""
-    key = new.duplicate_key
+    duplicate_key = new.duplicate_key
+    key = digest = b""
+    recent: bytes | None = None
+    until: float | None = None
+    if duplicate_key is not None:
+        name = f"{new.source}\0{duplicate_key.given:d}\0{duplicate_key.value}\0".encode("utf-8", "surrogatepass")
+        if not duplicate_key.given and duplicate_key.horizon <= SHORT:
+            recent, until = _hash(name + new.body), new.received_at + duplicate_key.horizon
+        else:
+            key, digest = _hash(name), _hash(new.body)
     return Arrival(
         new,
         sequence,
         1 if claim else 0,
         stored,
-        _hash(f"{new.source}\0{key.value}".encode("utf-8", "surrogatepass")) if key else b"",
-        _hash(new.body) if key else b"",
+        key,
+        digest,
         dumps(new.headers).decode() if new.headers else "[]",
         dumps(dict(new.envelope)).decode() if new.envelope else "{}",
+        recent,
+        until,
     )
 
 
@@ -101,18 +154,24 @@ _Keys = dict[bytes, dict[bytes, tuple[str, float]]]
 _STEP = 64
 
 
-def write_intake(connection: sqlite3.Connection, batch: Sequence[Intake]) -> None:
-    """Write all receipts of a batch; where that fails for one of them, each on its own so that the others stand."""
+def write_intake(connection: sqlite3.Connection, batch: Sequence[Intake], recent: Recent) -> None:
+    """Write all receipts of a batch; where that fails for one of them, each on its own so that the others stand.
+
+    ``recent`` is only asked; who bore which key is added to it once the transaction is durable.
+    """
     known = _known_keys(connection, batch)
     connection.execute("SAVEPOINT intake")
     try:
-        _write(connection, batch, known)
+        _write(connection, batch, known, recent, {})
     except _BAD_ROW:
         connection.execute("ROLLBACK TO intake")
+        fresh: dict[bytes, str] = {}
         for intake in batch:
             connection.execute("SAVEPOINT one")
+            seen = dict(fresh)
             try:
-                _write(connection, [intake], _known_keys(connection, [intake]))
+                _write(connection, [intake], _known_keys(connection, [intake]), recent, seen)
+                fresh = seen
             except _BAD_ROW as error:
                 connection.execute("ROLLBACK TO one")
                 intake.error = ValueError(f"the receipt cannot be stored: {error}")
@@ -133,7 +192,10 @@ def _known_keys(connection: sqlite3.Connection, batch: Sequence[Intake]) -> _Key
     return known
 
 
-def _write(connection: sqlite3.Connection, batch: Sequence[Intake], known: _Keys) -> None:
+def _write(
+    connection: sqlite3.Connection, batch: Sequence[Intake], known: _Keys, recent: Recent, fresh: dict[bytes, str]
+) -> None:
+    """``fresh`` are the short-lived keys of this transaction, with the receipts that bear them."""
     receipts: list[tuple[object, ...]] = []
     bodies: list[tuple[object, ...]] = []
     keys: list[tuple[object, ...]] = []
@@ -144,7 +206,13 @@ def _write(connection: sqlite3.Connection, batch: Sequence[Intake], known: _Keys
             warnings = "[]"
             warning: Reason | None = None
             key = new.duplicate_key
-            if key is not None:
+            if arrival.recent is not None:
+                first = fresh.get(arrival.recent) or recent.first(arrival.recent, new.received_at)
+                if first is not None:
+                    intake.answers.append(Accepted(new.id, duplicate_of=first))
+                    continue
+                fresh[arrival.recent] = new.id
+            elif key is not None:
                 seen = known.setdefault(arrival.key, {})
                 alive = {digest: first for digest, first in seen.items() if first[1] > new.received_at}
                 if arrival.digest in alive:
@@ -159,12 +227,13 @@ def _write(connection: sqlite3.Connection, batch: Sequence[Intake], known: _Keys
                 (
                     arrival.sequence, new.id, new.source, new.received_at, "accepted", arrival.tries, len(new.body),
                     clean(new.content_type), arrival.headers, arrival.envelope, clean(new.peer), warnings,
+                    arrival.recent, arrival.recent_until,
                 ),
             )  # fmt: skip
             bodies.append((arrival.sequence, arrival.stored.content, arrival.stored.file))
             intake.answers.append(Accepted(new.id, warning=warning))
     if receipts:
-        insert_many(connection, _RECEIPT, 12, receipts)
+        insert_many(connection, _RECEIPT, 14, receipts)
         insert_many(connection, _BODY, 3, bodies)
         insert_many(connection, _DUPLICATE, 4, keys)
 

@@ -97,7 +97,7 @@ class MemoryJournal:
     def __init__(self) -> None:
         self._sequence = 0
         self._receipts: dict[str, _Receipt] = {}
-        self._keys: dict[tuple[str, str, bytes], tuple[str, float]] = {}
+        self._keys: dict[tuple[str, bool, str, bytes], tuple[str, float]] = {}
         self._event_keys: dict[tuple[str, str], tuple[str, int, float]] = {}
         self._incidents: dict[str, Incident] = {}
         self._tickets: dict[str, TicketRef] = {}
@@ -138,15 +138,15 @@ class MemoryJournal:
         if key is not None:
             alive = {
                 digest: first
-                for (source, value, digest), (first, until) in self._keys.items()
-                if (source, value) == (new.source, key.value) and until > new.received_at
+                for (source, given, value, digest), (first, until) in self._keys.items()
+                if (source, given, value) == (new.source, key.given, key.value) and until > new.received_at
             }
             digest = hashlib.sha256(new.body).digest()
             if digest in alive:
                 return Accepted(new.id, duplicate_of=alive[digest])
             if alive and key.given:
                 warning = Reason.DUPLICATE_KEY_REUSED
-            self._keys[new.source, key.value, digest] = (new.id, new.received_at + key.horizon)
+            self._keys[new.source, key.given, key.value, digest] = (new.id, new.received_at + key.horizon)
         self._sequence += 1
         self._receipts[new.id] = _Receipt(
             new,

@@ -83,7 +83,19 @@ class SqliteJournal:
 
     async def accept(self, new: NewReceipt, *, claim: bool = False) -> Accepted:
         """Make a receipt durable, or recognise it as a repeat."""
-        return (await self._accept([new], claim=claim))[0]
+        if self._bodies.is_large(new.body):
+            return (await self._accept([new], claim=claim))[0]
+        # The way of nearly all: nothing is awaited before it is queued.
+        self._writer.check()
+        self._writer.check_room()
+        arrival = intake.arrive(new, self._sequence + 1, claim=claim, stored=Stored(new.body, None))
+        future: asyncio.Future[list[Accepted]] = asyncio.get_running_loop().create_future()
+        self._writer.take_in(intake.Intake([arrival], future, self._arrived))
+        self._sequence += 1
+        self._coming[self._sequence] = new.received_at
+        if claim:
+            self._receipts[new.id] = float("inf")
+        return (await future)[0]
 
     async def accept_all(self, new: Sequence[NewReceipt]) -> list[Accepted]:
         """Make several receipts durable in one transaction: all or none."""
@@ -119,6 +131,8 @@ class SqliteJournal:
         for position, arrival in enumerate(done.arrivals):
             self._coming.pop(arrival.sequence, None)
             kept = bool(done.answers) and done.error is None and done.answers[position].duplicate_of is None
+            if kept and arrival.recent is not None and arrival.recent_until is not None:
+                self._writer.recent.add(arrival.recent, arrival.new.id, arrival.recent_until)
             if not kept or abandoned:
                 self._receipts.pop(arrival.new.id, None)
             if not kept and arrival.stored.file is not None:
@@ -476,6 +490,7 @@ async def open_sqlite(path: Path, *, min_free: int = 0, run: str) -> SqliteJourn
         os.close(lock)
         raise
     writer = Writer(connection, str(path.parent), min_free=min_free)
+    await asyncio.to_thread(writer.recent.load, connection, sequence)
     journal = SqliteJournal(path, writer, bodies, lock, sequence=sequence)
     await journal.open_snapshots()  # now: later there may be no file handle left
     return journal

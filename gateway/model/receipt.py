@@ -22,7 +22,7 @@ class DuplicateKey:
 
     A key counts as repeated only together with the same body digest, and only for ``horizon`` seconds after it was
     first seen. ``given`` is true for a key that the sender chose (``Idempotency-Key``, ``webhook-id``): such a key
-    with another body is accepted with a warning.
+    with another body is accepted with a warning. A key that was given and one that was not never meet.
     """
 
     value: str

@@ -377,3 +377,8 @@ async def test_a_closed_journal_takes_nothing(journal: Journal) -> None:
 
 async def test_the_probe_works_on_a_sound_journal(journal: Journal) -> None:
     await journal.probe(NOON)
+
+
+async def test_a_key_that_the_sender_gave_and_one_made_from_the_content_never_meet(journal: Journal) -> None:
+    await journal.accept(a_receipt(b"one", key="k", given=True))
+    assert (await journal.accept(a_receipt(b"one", key="k", given=False))).duplicate_of is None

@@ -12,6 +12,7 @@ import pytest
 
 from gateway.faultpoints import ENVIRONMENT, Point
 from gateway.journal.commits import COMMIT_DELAY
+from gateway.journal.intake import FEW_RECENT, Recent
 from gateway.journal.migrate import migrate, shipped, statements
 from gateway.journal.protocol import JournalBroken, JournalError, JournalFull, JournalOwned, JournalTooNew, Processed
 from gateway.journal.sqlite import SqliteJournal, open_sqlite
@@ -387,3 +388,23 @@ async def test_a_broken_journal_says_so_at_every_call(tmp_path: Path) -> None:
     with pytest.raises(JournalBroken, match="the disk failed"):
         await journal.claim_actions("osticket", limit=1, now=NOON, lease=1)
     await journal.close()
+
+
+async def test_a_byte_equal_repeat_is_known_after_a_restart_and_forgotten_after_its_time(tmp_path: Path) -> None:
+    journal = await opened(tmp_path)
+    first = await journal.accept(a_receipt(b"one", key="r", given=False, horizon=120.0))
+    await journal.close()
+    journal = await opened(tmp_path)
+    repeat = a_receipt(b"one", key="r", given=False, horizon=120.0, at=NOON + 119)
+    later = a_receipt(b"one", key="r", given=False, horizon=120.0, at=NOON + 121)
+    assert (await journal.accept(repeat)).duplicate_of == first.id
+    assert (await journal.accept(later)).duplicate_of is None
+    await journal.close()
+
+
+def test_the_memory_of_recent_deliveries_is_bounded_and_forgets_the_oldest() -> None:
+    recent = Recent()
+    for number in range(FEW_RECENT + 10):
+        recent.add(b"%d" % number, f"r{number}", NOON + number)
+    assert recent.first(b"0", NOON - 1) is None
+    assert recent.first(b"%d" % (FEW_RECENT + 9), NOON) == f"r{FEW_RECENT + 9}"
