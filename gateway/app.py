@@ -22,8 +22,9 @@ from gateway.helpdesks.http import HelpdeskHttp
 from gateway.journal.locate import journal_path
 from gateway.journal.protocol import Journal, JournalError, Processed
 from gateway.journal.sqlite import open_sqlite
-from gateway.model.action import UNFINISHED, ActionKind
+from gateway.model.action import UNFINISHED, Action, ActionKind
 from gateway.model.ids import new_id
+from gateway.model.incident import TicketRef
 from gateway.model.json import JsonValue
 from gateway.model.receipt import Receipt
 from gateway.observability.health import Health, journal_check
@@ -362,6 +363,9 @@ class _Observer:
                 "dead letter", reason=reason, action=action.id, helpdesk=step.helpdesk, detail=step.outcome.detail
             )
         self._gateway.pipeline.tickets.step(step)
+
+    def ticket(self, action: Action, ticket: TicketRef) -> None:
+        self._gateway.pipeline.tickets.known(action, ticket)
 
     def helpdesk(self, name: str, what: str, detail: str) -> None:
         metrics = self._gateway.metrics

@@ -61,7 +61,7 @@ CRASHES = 40
 """So many tries, most of which ended with the process, make a receipt `raw`: it is to blame after all."""
 FLOOD = 32
 """So many deliveries, and more than were processed, while one batch was worked on are a flood."""
-GIVE_WAY = 8.0
+GIVE_WAY = 20.0
 """In a flood processing rests this many times as long as it worked: what is taken can wait, what is refused may be lost."""
 LONGEST_REST = 0.5
 """Seconds that it rests at a time."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from gateway.delivery.worker import Step
 from gateway.journal.protocol import Processed, Reader
-from gateway.model.action import UNFINISHED, ActionKind, ActionStatus
+from gateway.model.action import UNFINISHED, Action, ActionKind, ActionStatus
 from gateway.model.incident import Incident, TicketRef
 from gateway.model.receipt import ReceiptStatus
 from gateway.receive.intake import Progress
@@ -91,14 +91,20 @@ class TicketWaiters:
         if not waiting:
             self._by_incident.pop(step.action.incident, None)
             return
-        ticket: TicketRef | None = step.outcome.ticket or step.action.ticket
-        finished = step.status not in UNFINISHED
-        if not finished:
-            return
-        for receipt in list(waiting):
-            created = step.action.kind is ActionKind.CREATE and step.action.receipt == receipt
+        if step.status not in UNFINISHED:
+            self._told(step.action, step.outcome.ticket or step.action.ticket)
+
+    def known(self, action: Action, ticket: TicketRef) -> None:
+        """The ticket exists: whoever waits for it is told before our record of it is on disk.
+
+        If we die in between, the next start finds the same ticket by the action's marker.
+        """
+        self._told(action, ticket)
+
+    def _told(self, action: Action, ticket: TicketRef | None) -> None:
+        for receipt in list(self._by_incident.pop(action.incident, ())):
+            created = action.kind is ActionKind.CREATE and action.receipt == receipt
             self._tell(receipt, Progress(ticket, created=created and ticket is not None, done=True))
-        del self._by_incident[step.action.incident]
 
     def _tell(self, receipt: str, progress: Progress | None) -> None:
         for future in self._by_receipt.get(receipt, ()):

@@ -28,6 +28,7 @@ from gateway.journal.protocol import (
     JournalFull,
 )
 from gateway.model.action import Action, ActionStatus, Outcome, OutcomeKind
+from gateway.model.incident import TicketRef
 from gateway.model.reasons import Reason
 
 LONGEST_INTENT = 4.0
@@ -58,6 +59,10 @@ class Watcher(Protocol):
 
     def step(self, step: Step) -> None:
         """An attempt ended."""
+        ...
+
+    def ticket(self, action: Action, ticket: TicketRef) -> None:
+        """The helpdesk has an action's ticket; its outcome is not recorded yet."""
         ...
 
     def helpdesk(self, name: str, what: str, detail: str) -> None:
@@ -359,6 +364,10 @@ class Delivery:
             status = ActionStatus.UNKNOWN if action.resolve else ActionStatus.QUEUED
             following = Next(status, Reason.AUTH_BROKEN, now)
             self._pause(outcome.detail)
+        if outcome.ticket is not None:
+            self._watcher.ticket(
+                action, self._named(outcome.ticket)
+            )  # it exists; who waits for it need not wait for us
         await self._record(action, outcome, following, seconds, burnt=not paused)
         await self._save_state()
         # A limit that concerns one requester says nothing of the helpdesk's health.
@@ -383,8 +392,7 @@ class Delivery:
     ) -> None:
         now = self._clock()
         if outcome.ticket is not None:
-            ticket = replace(outcome.ticket, helpdesk=self._connector.name, fingerprint=self._connector.fingerprint)
-            outcome = replace(outcome, ticket=ticket)
+            outcome = replace(outcome, ticket=self._named(outcome.ticket))
         line = HistoryLine(
             at=now,
             what=following.status.value,
@@ -410,6 +418,10 @@ class Delivery:
             self._due.append(following.not_before)
         if done:
             self._watcher.step(Step(self._connector.name, action, following.status, following.reason, outcome, seconds))
+
+    def _named(self, ticket: TicketRef) -> TicketRef:
+        """The ticket with the names of its helpdesk."""
+        return replace(ticket, helpdesk=self._connector.name, fingerprint=self._connector.fingerprint)
 
     async def _until_there_is_room(self, finished: FinishedAttempt) -> bool:
         """An outcome is known only here until it is on disk: with a full disk it waits, it is never thrown away."""

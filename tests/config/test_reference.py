@@ -53,7 +53,12 @@ def test_the_schema_is_json_and_tells_kinds_apart() -> None:
     made = orjson.loads(orjson.dumps(schema()))
     assert set(made["properties"]) == set(File.model_fields)
     references = [each["$ref"] for each in made["properties"]["sources"]["additionalProperties"]["oneOf"]]
-    assert references == ["#/$defs/sources.generic", "#/$defs/sources.mail", "#/$defs/sources.nagios", "#/$defs/sources.zabbix"]
+    assert references == [
+        "#/$defs/sources.generic",
+        "#/$defs/sources.mail",
+        "#/$defs/sources.nagios",
+        "#/$defs/sources.zabbix",
+    ]
     for reference in references:
         kind = made["$defs"][reference.removeprefix("#/$defs/")]
         assert kind["properties"]["kind"]["const"] == reference.rpartition(".")[2]

@@ -12,7 +12,8 @@ from gateway.helpdesks.osticket.settings import OsTicketSettings
 from gateway.helpdesks.protocol import Answer, CallFailed
 from gateway.journal.protocol import FinishedAttempt, HelpdeskState, Journal, JournalFull
 from gateway.journal.sqlite import SqliteJournal
-from gateway.model.action import ActionKind, ActionStatus
+from gateway.model.action import Action, ActionKind, ActionStatus
+from gateway.model.incident import TicketRef
 from tests.journal.builders import NOON, an_action, an_incident, processed
 
 LIMITS: dict[str, object] = {"timeout": "1s", "settle": "100ms", "retry_first": "20ms", "retry_most": "50ms"}
@@ -112,6 +113,9 @@ class Told:
 
     def step(self, step: Step) -> None:
         self.steps.append(step)
+
+    def ticket(self, action: Action, ticket: TicketRef) -> None:
+        self.words.append(f"ticket {ticket.number}")
 
     def helpdesk(self, name: str, what: str, detail: str) -> None:
         self.words.append(what)

@@ -52,6 +52,8 @@ def subject(title: str) -> str:
 
 def one_line(text: str) -> str:
     """Without line breaks, control and invisible characters; blanks joined."""
+    if text.isascii() and text.isprintable():  # most titles; nothing below would change them
+        return " ".join(text.split())
     visible = "".join(" " if unicodedata.category(c) in {"Cc", "Zl", "Zp"} else c for c in _printable(text))
     return " ".join("".join(c for c in visible if unicodedata.category(c) != "Cf").split())
 
@@ -90,7 +92,7 @@ def with_notes(text: str, html: str, notes: tuple[str, ...]) -> tuple[str, str]:
 def _printable(text: str) -> str:
     whole = text.encode("utf-8", "replace").decode("utf-8")  # lone surrogates become question marks
     whole = _CONTROL.sub("", whole.replace("\r\n", "\n").replace("\r", "\n"))
-    return _EMOJI.sub(lambda sign: _WORDS.get(sign[0][0], ""), whole)
+    return whole if whole.isascii() else _EMOJI.sub(lambda sign: _WORDS.get(sign[0][0], ""), whole)
 
 
 def _harmless(text: str) -> str:
