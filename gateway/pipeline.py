@@ -192,6 +192,7 @@ class Pipeline:
             began, arrived = time.monotonic(), self._arrived
             if began - self._swept > SWEEP:
                 self._swept, self._behind = began, True
+            batch: list[_Job] = []
             try:
                 await self._refill()
                 batch = self._ready()
@@ -202,6 +203,7 @@ class Pipeline:
                         await asyncio.sleep(min(LONGEST_REST, GIVE_WAY * (time.monotonic() - began)))
                     continue
             except JournalFull:
+                self._put_back(batch)
                 await asyncio.sleep(POLL)
                 continue
             with contextlib.suppress(TimeoutError):
@@ -323,6 +325,12 @@ class Pipeline:
             if len(batch) == BATCH:
                 break
         return batch
+
+    def _put_back(self, batch: Sequence[_Job]) -> None:
+        """What of a batch came to no end takes its old place again."""
+        for job in reversed(batch):
+            if job.receipt.id in self._at_hand:
+                self._lanes.setdefault(job.receipt.source, deque()).appendleft(job)
 
     # --------------------------------------------------------------------------------------------------------- correlate
 

@@ -38,7 +38,7 @@ KEYS = 24
 BANNED = 2
 """Of the keys so many belong to a requester that the helpdesk refuses: their creates die, and what follows is blocked."""
 CLIENTS = 4
-PATIENCE = 15.0
+PATIENCE = 40.0
 
 ROUTES = """\
 version: 1

@@ -140,7 +140,7 @@ class House:
         self.gateway = await start(self.folder, self.sandbox_url, self.rest if rest is None else rest)
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 40.0) -> None:
     """Ask until it holds."""
     end = time.monotonic() + seconds
     while not await condition():
