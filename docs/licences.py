@@ -21,6 +21,7 @@ PERMISSIVE = frozenset(
         "ISC",
         "ISC License (ISCL)",
         "MIT",
+        "MIT-0",
         "MIT License",
         "MIT No Attribution",
         "PSF-2.0",
