@@ -99,3 +99,11 @@ async def test_mail_for_somebody_else_is_refused_at_once(tmp_path: Path) -> None
         with pytest.raises(smtplib.SMTPRecipientsRefused):
             await asyncio.to_thread(send, home, PERSON, "victim@elsewhere.example")
         assert await receipts(home) == []
+
+
+async def test_an_address_for_mail_opens_no_door_to_http_without_credentials(tmp_path: Path) -> None:
+    async with house(tmp_path, ROUTES, config=WITH_MAIL) as home:
+        url, headers = f"{home.url}/in/mail", {"Content-Type": "message/rfc822"}
+        answer = await home.client.post(url, content=PERSON.encode(), headers=headers)
+        assert answer.status_code == 401
+        assert await receipts(home) == []
