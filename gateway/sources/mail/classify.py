@@ -33,11 +33,15 @@ class Nature(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """What wrote the mail, by which sign, and whether it goes in a circle (why, or empty)."""
+    """What wrote the mail, by which sign, and whether it goes in a circle (why, or empty).
+
+    ``hops``: its ``Received`` headers, if they are more than may be: that alone proves nothing, so such a mail is held.
+    """
 
     nature: Nature = Nature.PERSON
     sign: str = ""
     loop: str = ""
+    hops: int = 0
 
     @property
     def automatic(self) -> bool:
@@ -50,23 +54,29 @@ class Classification:
         return self.nature in {Nature.BOUNCE, Nature.REPLIED}
 
 
-def classify(message: Message, *, null_sender: bool = False, own_domains: Collection[str] = ()) -> Classification:
-    """What wrote this mail. ``null_sender``: the envelope sender was ``<>``; ``own_domains``: of our Message-IDs."""
+def classify(
+    message: Message, *, null_sender: bool = False, own_domains: Collection[str] = (), most_hops: int = MAX_RECEIVED
+) -> Classification:
+    """What wrote this mail.
+
+    ``null_sender``: the envelope sender was ``<>``; ``own_domains``: of our Message-IDs; ``most_hops``: as many
+    ``Received`` headers as a mail may have.
+    """
     headers = message.headers
     loop = _loop(message, own_domains)
+    hops = len(headers.all("received"))
+    hops = hops if hops > most_hops else 0
     null = null_sender or headers.plain("return-path") in {"<>", "< >", "<MAILER-DAEMON>"}
     for test in (_report, _declared, _bounce_in_words, _answer_in_words, _sent_to_many):
         nature, sign = test(message, headers, null)
         if nature is not Nature.PERSON:
-            return Classification(nature, sign, loop)
+            return Classification(nature, sign, loop, hops)
     if null:
-        return Classification(Nature.GENERATED, "null sender", loop)
-    return Classification(loop=loop)
+        return Classification(Nature.GENERATED, "null sender", loop, hops)
+    return Classification(loop=loop, hops=hops)
 
 
 def _loop(message: Message, own_domains: Collection[str]) -> str:
-    if len(message.headers.all("received")) > MAX_RECEIVED:
-        return f"more than {MAX_RECEIVED} Received headers"
     if message.headers.raw(OWN_LOOP_HEADER):
         return "our own header"
     domain = message.message_id.rpartition("@")[2].lower()
@@ -86,22 +96,45 @@ _PERSON: Final[_Found] = (Nature.PERSON, "")
 def _report(message: Message, headers: Headers, _null: bool) -> _Found:  # noqa: FBT001 - all tests have one signature
     """multipart/report and what Exchange and Exim say of their reports."""
     if message.root_type == "multipart/report":
-        kind = message.root_parameters.get("report-type", "").lower()
+        kind = message.root_parameters.get("report-type", "").lower() or _report_type(message)
         if kind == "disposition-notification":
             return Nature.REPLIED, "read receipt"
         if kind == "feedback-report":
             return Nature.GENERATED, "feedback report"
+        if kind and "delivery" not in kind:
+            return Nature.GENERATED, "report"  # of TLS (RFC 8460) and others
         return Nature.BOUNCE, "delivery report"
     if message.root_type in {"message/delivery-status", "message/disposition-notification"}:
         return Nature.BOUNCE if "delivery" in message.root_type else Nature.REPLIED, message.root_type
     for name in ("x-failed-recipients", "x-ms-exchange-message-is-ndr"):
-        if headers.raw(name):
+        if headers.all(name):
             return Nature.BOUNCE, name
     return _PERSON
 
 
-def _declared(_message: Message, headers: Headers, null: bool) -> _Found:  # noqa: FBT001 - all tests have one signature
-    """What the sender's program says of itself."""
+def _report_type(message: Message) -> str:
+    """Which report it is that does not say so, by the fields that each must have; empty if they are missing too."""
+    text = "\n".join(message.reports)[:10_000].lower()
+    if "disposition:" in text and "action:" not in text:
+        return "disposition-notification"
+    return "feedback-report" if "feedback-type:" in text else ""
+
+
+def _declared(message: Message, headers: Headers, null: bool) -> _Found:  # noqa: FBT001 - all tests have one signature
+    """What the sender's program says of itself, and, where that is little, the words that say more."""
+    found = _declared_by_header(headers, null)
+    if found[0] in {Nature.GENERATED, Nature.REPLIED} and found[1] == "auto-submitted":
+        bounce = _bounce_in_words(message, headers, null)
+        if bounce[0] is Nature.BOUNCE:
+            return bounce
+    if found[0] is Nature.BULK or found[1] == "auto-submitted":  # Exchange calls its absence notes generated
+        answer = _answer_in_words(message, headers, null, marked=True)
+        if answer[0] is Nature.REPLIED:
+            return answer
+    return found
+
+
+def _declared_by_header(headers: Headers, null: bool) -> _Found:  # noqa: FBT001 - as above
     submitted = _word(headers, "auto-submitted").partition(";")[0].partition(" ")[0]
     if submitted and submitted != "no":
         if null and words.BOUNCE_SUBJECT.search(headers.text("subject", 500)):
@@ -119,7 +152,14 @@ def _declared(_message: Message, headers: Headers, null: bool) -> _Found:  # noq
         return (Nature.REPLIED if generated in {"reply", "replied"} else Nature.GENERATED), "x-autogenerated"
     if "autoresponder" in _word(headers, "x-post-messageclass"):
         return Nature.REPLIED, "x-post-messageclass"
-    for name in ("x-auto-generated", "x-fc-machinegenerated", "x-cron-env", "x-no-loop", "x-loop"):
+    for name in (
+        "x-auto-generated",
+        "x-servicenow-generated",
+        "x-fc-machinegenerated",
+        "x-cron-env",
+        "x-no-loop",
+        "x-loop",
+    ):
         if headers.raw(name) and _word(headers, name) not in {"no", "false", "0"}:
             return Nature.GENERATED, name
     if precedence & {"bulk", "junk", "list", "first-class-bulk"}:
@@ -140,6 +180,7 @@ def _bounce_in_words(message: Message, headers: Headers, null: bool) -> _Found: 
     machine = (
         null
         or local in {"postmaster", "mailer", "bounce", "bounces", "mailadmin", "mail-admin"}
+        or words.EXCHANGE.fullmatch(local) is not None
         or (words.DELIVERY_NAMES.search(name) is not None)
     )
     if not machine and not about:
@@ -153,15 +194,18 @@ def _bounce_in_words(message: Message, headers: Headers, null: bool) -> _Found: 
     return _PERSON
 
 
-def _answer_in_words(message: Message, headers: Headers, null: bool) -> _Found:  # noqa: FBT001 - one signature
-    """Out-of-office notes without a header that says so: by the subjects that programs write."""
+def _answer_in_words(message: Message, headers: Headers, null: bool, *, marked: bool = False) -> _Found:  # noqa: FBT001 - one signature
+    """Out-of-office notes without a header that says so: by the subjects that programs write.
+
+    ``marked``: that a machine wrote the mail is known.
+    """
     subject = message.subject
     if not subject or words.REPLY_PREFIX.match(subject):
         return _PERSON
-    hushed = null or bool(headers.raw("x-auto-response-suppress"))
+    hushed = null or marked or bool(headers.raw("x-auto-response-suppress"))
     if words.ANSWER_SUBJECT.match(subject) or (hushed and words.ANSWER_BEGINS.match(subject)):
         return Nature.REPLIED, "subject"
-    if message.in_reply_to and words.ABSENCE_ABOUT.match(subject):
+    if message.in_reply_to and (words.ABSENCE_ABOUT.match(subject) or words.IS_ABSENT.fullmatch(subject)):
         return Nature.REPLIED, "subject of an answer"
     if words.RECEIPT_SUBJECT.match(subject) and (null or headers.raw("x-ms-exchange-generated-message-source")):
         return Nature.REPLIED, "read receipt"

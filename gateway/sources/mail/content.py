@@ -12,8 +12,12 @@ from typing import Final
 
 from gateway.sources.mail import charsets, transfer
 from gateway.sources.mail.calendar import describe
+from gateway.sources.mail.files import File
+from gateway.sources.mail.html import to_text
+from gateway.sources.mail.images import lift
 from gateway.sources.mail.limits import MAX_ATTACHMENTS, MAX_DECODED, MAX_TEXT
-from gateway.sources.mail.structure import MESSAGE_TYPES, Part
+from gateway.sources.mail.smime import signed_content
+from gateway.sources.mail.structure import MESSAGE_TYPES, Part, Structure
 from gateway.sources.mail.tnef import unpack
 from gateway.sources.mail.types import extension_of, sniff
 
@@ -24,24 +28,9 @@ _SIGNATURES: Final = frozenset(
     {"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"}
 )
 _SMIME: Final = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
+_MOST_SEALED: Final = 3
 _CLEARSIGNED: Final = "-----BEGIN PGP SIGNED MESSAGE-----"
 _PGP: Final = "-----BEGIN PGP MESSAGE-----"
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """An attachment as the mail has it.
-
-    ``name`` is as the sender wrote it; ``media_type`` is the declared one, else what the content looks like;
-    ``detected_type`` is only what the content looks like.
-    """
-
-    name: str
-    media_type: str
-    content: bytes = field(repr=False)
-    inline: bool = False
-    content_id: str = ""
-    detected_type: str = ""
 
 
 @dataclass(slots=True)
@@ -54,7 +43,11 @@ class Block:
 
 @dataclass(slots=True)
 class Content:
-    """Everything below the headers. ``faults`` name what was not understood; ``lost`` says that something is missing."""
+    """Everything below the headers. ``faults`` name what was not understood; ``lost`` says that something is missing.
+
+    ``sealed``: signed or encrypted as a whole, which only the original shows. ``packed`` is the body within winmail.dat,
+    for a mail that has no other. ``messages`` are mails within the mail, ``digest`` those of a digest.
+    """
 
     blocks: list[Block] = field(default_factory=list)
     files: list[File] = field(default_factory=list)
@@ -65,6 +58,9 @@ class Content:
     returned: list[Part] = field(default_factory=list)
     invitations: list[str] = field(default_factory=list)
     messages: list[Part] = field(default_factory=list)
+    digest: list[Part] = field(default_factory=list)
+    packed: list[Block] = field(default_factory=list)
+    sealed: bool = False
 
 
 class Reader:
@@ -75,6 +71,7 @@ class Reader:
         self.content = Content()
         self._decoded = 0
         self._names = 0
+        self._sealed = 0
 
     def read(self, root: Part) -> Content:
         """The content of a mail."""
@@ -94,10 +91,9 @@ class Reader:
         if part.is_multipart:
             if kind == "multipart/alternative" and part.children:
                 return self._alternative(part)
-            if kind == "multipart/signed":
-                self.content.marks.add("signed")
-            elif kind == "multipart/encrypted":
-                self.content.marks.add("encrypted")
+            if kind in {"multipart/signed", "multipart/encrypted"}:
+                self.content.marks.add(kind.partition("/")[2])
+                self.content.sealed = True
             blocks: list[Block] = []
             for position, child in enumerate(part.children):
                 blocks += self._walk(child, kind, position)
@@ -128,6 +124,8 @@ class Reader:
             if any(block.html is not None for block in blocks):
                 if rich is not None and not any((block.html or "").strip() for block in blocks):
                     continue
+                if rich is not None and _letters(rich) != _letters(blocks):
+                    self._fault("Of several HTML alternatives only the last is shown", lost=True)
                 rich = blocks
             elif blocks:
                 text = "\n".join(block.text or "" for block in blocks)
@@ -138,9 +136,14 @@ class Reader:
         if rich is None:
             return ([Block(text=plain)] if plain is not None else []) + rest
         if plain is None or not plain.strip():
-            return rich
+            return rich + rest
+        rest += [  # an alternative within the richest has words of its own
+            Block(text=block.text)
+            for block in rich
+            if block.html is not None and block.text and block.text.strip() and block.text not in plain
+        ]
         html = "".join(block.html if block.html is not None else paragraph(block.text or "") for block in rich)
-        return [Block(text=plain, html=html)]
+        return [Block(text=plain, html=html), *rest]
 
     # -------------------------------------------------------------------------------------------------------- leaves
 
@@ -170,6 +173,10 @@ class Reader:
         declared = part.type_parameters.get("charset", "")
         if part.media_type == "text/html" and not charsets.codec_of(declared):
             declared = _meta_charset(data) or declared
+        if part.media_type == "text/html" and b"data:image/" in data:
+            data, images = lift(data, max(0, MAX_DECODED - self._decoded))
+            for image in images:
+                self._add(image)
         text, certain = charsets.decode(data[: MAX_TEXT * 4], declared)
         if len(data) > MAX_TEXT * 4 or len(text) > MAX_TEXT:
             text = text[:MAX_TEXT]
@@ -201,11 +208,12 @@ class Reader:
         )
         if parent == "multipart/report":
             self.content.returned += part.children
-        self.content.messages += part.children
+        (self.content.digest if parent == "multipart/digest" else self.content.messages).extend(part.children)
         return []
 
     def _leaf(self, part: Part, parent: str) -> list[Block]:
         kind, name = part.media_type, _name_of(part)
+        blocks: list[Block] = []
         if part.is_multipart or kind.startswith("multipart/"):
             kind = kind if part.opaque else "application/octet-stream"
         content = self._payload(part, f"The attachment {name[:80]!r}" if name else "An attachment")
@@ -218,31 +226,56 @@ class Reader:
         if kind in _SIGNATURES:
             self.content.marks.add("signed")
         if kind in _SMIME:
-            signed = part.type_parameters.get("smime-type", "").lower().startswith("signed")
-            self.content.marks.add("signed" if signed else "encrypted")
+            blocks = self._smime(part, content)
         detected = sniff(content, name)
         inline = part.disposition == "inline" or (
             not part.disposition and parent == "multipart/related" and bool(_content_id(part))
         )
         file = File(name, kind or detected or "application/octet-stream", content, inline, _content_id(part), detected)
         if kind in _TNEF or (name.lower() == "winmail.dat" and content[:4] == b"\x78\x9f\x3e\x22"):
-            return self._tnef(file)
-        self._add(file)
-        return []
+            self._tnef(file)
+        else:
+            self._add(file)
+        return blocks
 
-    def _tnef(self, file: File) -> list[Block]:
-        """The files within winmail.dat beside it, and its text."""
+    def _tnef(self, file: File) -> None:
+        """The files within winmail.dat beside it, and its body."""
         opened = unpack(file.content)
         self._add(file)
+        if opened is None or not opened.whole:
+            what = (
+                "could not be unpacked"
+                if opened is None
+                else "is damaged or beyond the limits; what could be was unpacked"
+            )
+            self._fault(f"winmail.dat {what}; it is attached as it is", lost=True)
         if opened is None:
-            self._fault("winmail.dat could not be unpacked; it is attached as it is")
+            return
+        self._decoded += sum(len(inner.content) for inner in opened.files)
+        for inner in opened.files:
+            detected = sniff(inner.content, inner.name)
+            kind = inner.media_type or detected or "application/octet-stream"
+            self._add(File(inner.name, kind, inner.content, False, inner.content_id, detected))
+        if opened.html.strip() or opened.text.strip():
+            self.content.packed.append(
+                Block(text=opened.text if opened.text.strip() else None, html=opened.html or None)
+            )
+
+    def _smime(self, part: Part, content: bytes) -> list[Block]:
+        """A mail that is sealed in one piece: one that is only signed is read, one that is encrypted is kept."""
+        self.content.sealed = True
+        said = signed_content(content) if self._sealed < _MOST_SEALED else None
+        if said is None:
+            signed = part.type_parameters.get("smime-type", "").lower().startswith("signed")
+            self.content.marks.add("signed" if signed else "encrypted")
             return []
-        for name, content in opened.files:
-            detected = sniff(content, name)
-            self._add(File(name, detected or "application/octet-stream", content, detected_type=detected))
-        if opened.html:
-            return [Block(text=opened.text or None, html=opened.html)]
-        return [Block(text=opened.text)] if opened.text else []
+        self.content.marks.add("signed")
+        self._sealed += 1
+        structure = Structure()
+        blocks = self._walk(structure.read(said), "", 0)
+        for fault in structure.faults:
+            self._fault(fault, lost=structure.lost)
+        return blocks
 
     def _add(self, file: File) -> None:
         if len(self.content.files) >= MAX_ATTACHMENTS:
@@ -283,6 +316,12 @@ _META = re.compile(rb"<meta[^<>]{0,300}charset\s*=\s*[\"']?\s*([A-Za-z0-9._:-]{1
 def _meta_charset(data: bytes) -> str:
     match = _META.search(data[:4000])
     return match[1].decode("ascii") if match else ""
+
+
+def _letters(blocks: list[Block]) -> str:
+    """What blocks say, without their layout."""
+    said = (to_text(block.html) if block.html is not None else block.text or "" for block in blocks)
+    return "".join(letter for text in said for letter in text if letter.isalnum())
 
 
 def paragraph(text: str) -> str:

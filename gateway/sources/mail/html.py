@@ -5,20 +5,31 @@ sanitised by nh3 after size, depth and number of tags were bounded, since nh3 is
 """
 
 import re
+from collections.abc import Mapping
 from html import escape, unescape
 from typing import Final
 
 import nh3
 
+from gateway.sources.mail.images import settled
 from gateway.sources.mail.limits import MAX_TEXT
+from gateway.sources.mail.nesting import MAX_TAGS, is_shallow, tamed
 from gateway.sources.mail.wordlists import words
 from gateway.sources.text import clean
 
-_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:]{0,30})([^<>]*)>")
-_NEXT = re.compile(r"<(?=[a-zA-Z/!?])")
+# Text up to what looks like a tag, and the tag.
+_TOKEN = re.compile(r"([^<]*+(?:<(?![a-zA-Z/!?])[^<]*+)*+)(?:<(/?)([a-zA-Z][a-zA-Z0-9:]{0,30})([^<>]*)>)?")
+# Tags that change no text, taken away at once, since each step in Python costs.
+_INLINE = re.compile(
+    r"(?<!<)</?(?:b|i|u|s|span|font|strong|em|small|big|sup|sub|code|tt|o:p|SPAN|FONT|B|I|U)"
+    r"(?:\s[^<>\"']*(?:\"[^<>\"]*\"[^<>\"']*|'[^<>']*'[^<>\"']*)*)?>"
+)
+_PRE = re.compile(r"<pre(?![a-zA-Z0-9])", re.IGNORECASE)
+_BREAK = re.compile(r"<(?:br|BR) ?/?>")
 _ANY_TAG = re.compile(r"<[^<>]*>")
 _OTHER = re.compile(r"<[!?][^<>]*>|</[^<>]*>")
-_SPACES = re.compile(r"[ \t\r\n\f\v\xa0\u200b\ufeff\u00ad]+")
+_BLANK: Final = r"\t\r\n\f\v\xa0\u200b\ufeff\u00ad"
+_SPACES = re.compile(f"[{_BLANK}][ {_BLANK}]*| [ {_BLANK}]+")  # all runs but one blank, which needs no work
 _ATTRIBUTE = re.compile(r"""([a-zA-Z-]{1,30})\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
@@ -28,10 +39,8 @@ _BLOCKS: Final = words(
 )
 _SPACED: Final = words("p blockquote h1 h2 h3 h4 h5 h6 ul ol table pre dl")
 _SKIPPED: Final = frozenset({"script", "style", "title", "template", "noembed", "noframes", "object", "svg", "math"})
-_VOID: Final = words("br hr img col input meta link wbr area base embed source track")
-_SELF_CLOSING: Final = words("p li td tr th dd dt option")  # closed by what follows, often without a tag
-MAX_DEPTH: Final = 200
-MAX_TAGS: Final = 50_000
+_ACTIVE: Final = _BLOCKS | _SKIPPED | words("br p li td th a img hr ul ol blockquote pre")  # the others change no text
+_CLOSING: Final = _ACTIVE - words("br td th img hr")  # whose ends change it too
 _MAX_QUOTES: Final = 20
 _MOST_REFERENCES: Final = 100_000  # nh3 is quadratic on `&` too
 
@@ -42,13 +51,30 @@ _TAGS: Final = words(
 _DROPPED: Final = words("script style title iframe object svg math template noscript textarea select noembed noframes")
 _ATTRIBUTES: Final = {
     "a": {"href", "title"},
-    "img": {"src", "alt", "width", "height"},
+    "img": {"src", "alt", "width", "height", "style"},
+    "p": {"class", "style"},
+    "table": {"border", "cellpadding", "cellspacing"},
     "td": {"colspan", "rowspan", "align", "valign"},
     "th": {"colspan", "rowspan", "align", "valign"},
     "ol": {"start", "type"},
-    "font": {"color"},
     "blockquote": {"type"},
 }
+_TIGHT = re.compile(r"\bmso|margin(?:-bottom)?\s*:\s*0(?:\.0+)?\s*(?:px|pt|in|cm|em)?\s*(?:[;\"'\s0]|$)", re.IGNORECASE)
+_TINY = re.compile(
+    r"(?:^|[;\s])(?:display\s*:\s*none|(?:max-)?(?:width|height)\s*:\s*[01](?:px)?\s*(?:;|!|$))", re.IGNORECASE
+)
+_PARAGRAPHS = re.compile(r'<p(?P<tight>(?: (?:class|style)="tight")*)>|</p>')
+_RULED = re.compile(r"(<div\b[^<>]{0,300}\bborder-top\s*:\s*solid[^<>]{0,300}>)", re.IGNORECASE)
+# What newsletters put behind their first words, so that nothing else stands in a list of mails.
+_INVISIBLE = re.compile("&(?:zwnj|shy|zwj|#847|#173|#8203|#8204);|[\u034f\u00ad\u200b-\u200f]")
+_FILLED: Final = (
+    *("&zwnj;", "&shy;", "&zwj;", "&#847;", "&#173;", "&#8203;", "&#8204;"),
+    *"\u034f\u00ad\u200b\u200c\u200d\u200e\u200f",
+)
+_FILLING = re.compile(
+    "(?:(?:&(?:zwnj|nbsp|shy|zwj|#847|#8199|#173|#8203|#8204|#xfeff|#65279);"
+    "|[\u034f\u2007\xa0\u00ad\u200b-\u200f\ufeff])[ \t\r\n]*){8,}"
+)
 
 
 def _attributes(text: str) -> dict[str, str]:
@@ -72,6 +98,8 @@ class _Writer:
         self.pre = 0
         self._blank = True  # whether the line ends with white space
         self._cell = False
+        self._marked = False  # whether the line holds nothing but the mark of a list's item
+        self._tight = -1  # how many lines there were when a paragraph began that keeps no distance; -1: in none
 
     def _prefix(self) -> str:
         return "> " * min(self.quotes, _MAX_QUOTES)
@@ -84,22 +112,41 @@ class _Writer:
                 self.end_line()
                 self._put(line)
             return
-        folded = _SPACES.sub(" ", data)
-        if folded == " ":
+        self.folded(_SPACES.sub(" ", data))
+
+    def folded(self, data: str) -> None:
+        """Text outside of ``pre`` whose runs of white space are one blank each."""
+        if data == " ":
             if self.line and not self._blank:
                 self.line.append(" ")
                 self._blank = True
             return
         if self._blank or not self.line:
-            folded = folded.lstrip(" ")
-        self._put(folded)
+            data = data.lstrip(" ")
+        self._put(data)
+
+    def broken(self, data: str) -> None:
+        """Text as in `folded` with line breaks in it."""
+        first, *whole, last = data.split("\n")
+        if "&" in data:
+            first, last = (_SPACES.sub(" ", unescape(part)) for part in (first, last))
+            whole = [_SPACES.sub(" ", unescape(part)) for part in whole]
+        if first:
+            self.folded(first)
+        self.end_line()
+        if whole:
+            prefix = self._prefix()
+            texts = [part.strip(" ") for part in whole]
+            self.lines += [(prefix + text).rstrip() for text in texts] if prefix else texts
+        if last:
+            self.folded(last)
 
     def _put(self, data: str) -> None:
         if not data:
             return
         if self._cell and self.line:
             self.line.append(" | ")
-        self._cell = False
+        self._cell = self._marked = False
         self.line.append(data)
         self._blank = data.endswith(" ")
 
@@ -107,23 +154,44 @@ class _Writer:
         text = "".join(self.line).rstrip(" \t")
         self.line = []
         self._blank = True
-        self._cell = False
+        self._cell = self._marked = False
         if self._gap and self.lines and self.lines[-1].strip("> "):
             self.lines.append(("> " * min(self._gap_quotes, self.quotes, _MAX_QUOTES)).rstrip())
         self._gap = False
         self.lines.append((self._prefix() + text).rstrip() if text or self.quotes else text)
 
     def break_block(self, *, gap: bool) -> None:
-        if "".join(self.line).strip():
-            self.end_line()
-        self.line = []
+        if self._marked:
+            return
+        if self.line:
+            if "".join(self.line).strip():
+                self.end_line()
+            self.line = []
         self._blank = True
         self._cell = False
         if gap:
             self._gap_quotes = min(self.quotes, self._gap_quotes) if self._gap else self.quotes
             self._gap = True
 
+    def paragraph(self, rest: str) -> None:
+        """A paragraph begins; those of Word keep no distance from each other, and an empty one is an empty line."""
+        tight = bool(rest) and _TIGHT.search(rest) is not None
+        if tight and self._tight >= 0:
+            self.end_paragraph()
+        self.break_block(gap=not tight)
+        self._tight = len(self.lines) if tight else -1
+
+    def end_paragraph(self) -> None:
+        """A paragraph ends."""
+        if self._tight < 0:
+            self.break_block(gap=True)
+            return
+        empty = self._tight == len(self.lines) and not "".join(self.line).strip()
+        self.break_block(gap=empty)
+        self._tight = -1
+
     def item(self) -> None:
+        self._marked = False
         self.break_block(gap=False)
         depth = min(len(self.lists), 10)
         indent = "  " * max(depth - 1, 0)
@@ -133,49 +201,66 @@ class _Writer:
         else:
             mark = "- "
         self.line = [indent + mark]
-        self._blank = True
+        self._blank = self._marked = True
 
     def cell(self) -> None:
-        if "".join(self.line).strip():
+        if self.line and not self._cell and "".join(self.line).strip():
             self._cell = True
         self._blank = True
 
     def result(self) -> str:
+        if self._marked:
+            self.line, self._marked = [], False
         self.break_block(gap=False)
         return _BLANK_LINES.sub("\n\n", "\n".join(self.lines)).strip("\n")
 
 
 def to_text(html: str) -> str:
     """Plain text of HTML. Never fails; linear in the input."""
-    html = html[:MAX_TEXT]
+    html = _without_filling(html[:MAX_TEXT])
+    html = _INLINE.sub("", html)
+    folded = _PRE.search(html) is None
+    if folded:
+        html = _BREAK.sub("\n", _SPACES.sub(" ", html))  # once for all, since each call costs
     writer = _Writer()
     position = 0
     links: list[tuple[str, int, int]] = []
     unclosed: set[str] = set()
     for _ in range(2 * MAX_TAGS):
-        following = _NEXT.search(html, position)
-        if following is None:
-            writer.text(unescape(html[position:]))
-            break
-        start = following.start()
-        if start > position:
-            writer.text(unescape(html[position:start]))
-        tag = _TAG.match(html, start)
-        if tag is None:
-            position = _skip_other(html, start, unclosed, writer)
+        token = _TOKEN.match(html, position)
+        assert token is not None  # it matches nothing, too
+        text, closing, name, rest = token.groups()
+        if text:
+            if folded and "\n" in text:
+                writer.broken(text)
+            elif "&" in text:
+                writer.text(unescape(text))
+            elif folded:
+                writer.folded(text)
+            else:
+                writer.text(text)
+        position = token.end()
+        if name is None:
+            if position >= len(html):
+                break
+            position = _skip_other(html, position, unclosed, writer)
             continue
-        position = tag.end()
-        name = tag[2].lower()
-        if tag[3].count('"') % 2:  # a `>` within an attribute
-            quote = html.find('"', position, position + 2000)
+        if '"' in rest and rest.count('"') % 2:  # a `>` within an attribute
+            stop = html.find("<", position, position + 2000)
+            quote = html.find('"', position, stop if stop >= 0 else position + 2000)
             close = html.find(">", quote, quote + 2000) if quote >= 0 else -1
             position = close + 1 if close >= 0 else position
-        if tag[1]:
-            _close(writer, name, links)
-        elif name in _SKIPPED and not tag[3].endswith("/"):
+        if name not in _ACTIVE:
+            name = name.lower()
+            if name not in _ACTIVE:
+                continue
+        if closing:
+            if name in _CLOSING:
+                _close(writer, name, links)
+        elif name in _SKIPPED and not rest.endswith("/"):
             position = _skip_content(html, position, name, unclosed)
         else:
-            _open(writer, name, tag[3], links)
+            _open(writer, name, rest, links)
     else:
         writer.text(unescape(_ANY_TAG.sub(" ", html[position:])))
     return clean(writer.result())
@@ -219,9 +304,10 @@ def _open(writer: _Writer, name: str, rest: str, links: list[tuple[str, int, int
         if len(links) > 100:
             links.clear()
     elif name == "img":
-        alt = _SPACES.sub(" ", _attributes(rest).get("alt", "")).strip()
-        if alt:
-            writer.text(f"[{alt[:200]}]")
+        found = _attributes(rest)
+        alt = _SPACES.sub(" ", found.get("alt", "")).strip()
+        if alt or found.get("src", "")[:4].lower() == "cid:":
+            writer.text(f"[{alt[:200] or 'image'}]")
     elif name == "hr":
         writer.break_block(gap=False)
         writer.text("-" * 20)
@@ -236,7 +322,9 @@ def _open(writer: _Writer, name: str, rest: str, links: list[tuple[str, int, int
     elif name == "pre":
         writer.break_block(gap=True)
         writer.pre += 1
-    elif name == "p" or name in _BLOCKS:
+    elif name == "p":
+        writer.paragraph(rest)
+    elif name in _BLOCKS:
         writer.break_block(gap=name in _SPACED)
 
 
@@ -246,7 +334,7 @@ def _close(writer: _Writer, name: str, links: list[tuple[str, int, int]]) -> Non
         if href.lower().startswith(("http://", "https://", "ftp://", "mailto:")) and len(href) <= 2000:
             shown = "".join(writer.line[piece if line == len(writer.lines) else 0 :][-50:])
             target = href[7:].split("?")[0] if href.lower().startswith("mailto:") else href
-            bare = re.sub(r"^https?://(?:www\.)?|/$", "", target)
+            bare = target.removeprefix("https://").removeprefix("http://").removeprefix("www.").removesuffix("/")
             if bare and bare not in shown and target not in shown:
                 writer.text(f" <{target}>" if shown.strip() else f"<{target}>")
     elif name in {"ul", "ol"}:
@@ -259,19 +347,34 @@ def _close(writer: _Writer, name: str, links: list[tuple[str, int, int]]) -> Non
     elif name == "pre":
         writer.break_block(gap=True)
         writer.pre = max(0, writer.pre - 1)
-    elif name in {"p", "li"} or name in _BLOCKS:
+    elif name == "p":
+        writer.end_paragraph()
+    elif name == "li" or name in _BLOCKS:
         writer.break_block(gap=name in _SPACED)
 
 
-def sanitise(html: str) -> str:
-    """HTML reduced to harmless markup: no scripts, no styles that hide, no remote loads; images only by ``cid:``.
+def is_showable(html: str) -> bool:
+    """Whether `sanitise` keeps the markup of this HTML; what is very long, deep or dense is shown as its text."""
+    return len(html) <= MAX_TEXT and html.count("&") <= _MOST_REFERENCES and is_shallow(html)
 
-    What is very long or deep is shown as its text instead.
+
+def sanitise(html: str, images: Mapping[str, str] | None = None, *, showable: bool | None = None) -> str:
+    """HTML reduced to harmless markup: no scripts, no styles, no remote loads; images only by ``cid:``.
+
+    Colours go too, since text and background may come from different places, and one alone hides the text. ``images``
+    says which references have an image and under which content id it is sent (see `images.bind`); without it every
+    reference stays. Other images become text, remote ones with a link. What is not showable is shown as its text instead;
+    ``showable`` is for who has asked already.
     """
-    if len(html) > MAX_TEXT or html.count("&") > _MOST_REFERENCES or not _is_shallow(html):
+    if not (is_showable(html) if showable is None else showable):
         return f"<pre>{escape(to_text(html))}</pre>"
-    return nh3.clean(
-        clean(html),
+    fit = tamed(clean(_without_filling(html)))
+    if fit is None:
+        return f"<pre>{escape(to_text(html))}</pre>"
+    if "border-top" in fit:
+        fit = _RULED.sub(r"<hr>\1", fit)  # where Outlook's quote begins
+    made = nh3.clean(
+        fit,
         tags=set(_TAGS),
         clean_content_tags=set(_DROPPED),
         attributes=_ATTRIBUTES,
@@ -281,28 +384,36 @@ def sanitise(html: str) -> str:
         link_rel="noopener noreferrer",
         strip_comments=True,
     )
+    made = clean(made)  # what stood in it as a character reference
+    if "<img" in made:
+        made = settled(made, images)
+    return _loosened(made) if '="tight"' in made else made
+
+
+def _without_filling(html: str) -> str:
+    if not any(word in html for word in _FILLED):
+        return html
+    return _FILLING.sub(lambda filling: " " if _INVISIBLE.search(filling[0]) else filling[0], html)
 
 
 def _attribute(tag: str, name: str, value: str) -> str | None:
-    if tag == "img" and name == "src":
-        return value if value.strip().lower().startswith("cid:") else None
+    if name in {"style", "class"}:  # only what they say of the size; `settled` and `_loosened` take them out again
+        if tag == "img":
+            return "tiny" if _TINY.search(value) else None
+        return "tight" if _TIGHT.search(value) else None
     if tag == "a" and name == "href":
         return None if value.strip().lower().startswith("cid:") else value
     return value
 
 
-def _is_shallow(html: str) -> bool:
-    """Whether elements nest at most `MAX_DEPTH` deep. Closing tags that close nothing count for nothing."""
-    depth = tags = 0
-    for match in _TAG.finditer(html):
-        tags += 1
-        name = match[2].lower()
-        if name in _VOID or name in _SELF_CLOSING:
-            continue
-        if match[1]:
-            depth = max(depth - 1, 0)
-        else:
-            depth += 1
-        if depth > MAX_DEPTH or tags > MAX_TAGS:
-            return False
-    return html.count("<") <= MAX_TAGS * 4
+def _loosened(html: str) -> str:
+    """Word's paragraphs are lines without a gap between them, and an empty one is the gap: `div` shows them so."""
+    opened: list[str] = []
+
+    def changed(match: re.Match[str]) -> str:
+        if match[0] == "</p>":
+            return opened.pop() if opened else match[0]
+        opened.append("</div>" if match["tight"] else "</p>")
+        return "<div>" if match["tight"] else match[0]
+
+    return _PARAGRAPHS.sub(changed, html)

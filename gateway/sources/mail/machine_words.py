@@ -50,6 +50,18 @@ ANSWER_SUBJECT: Final = re.compile(rf"(?i)^[\[(*<\s]*{_any(_ANSWERS)}[\])*>\s]*(
 # With other evidence: the same words with more behind them, or a word of absence.
 ANSWER_BEGINS: Final = re.compile(rf"(?i)^[\[(*<\s]*{_any(_ANSWERS + _ABSENCES)}(?!\w)")
 ABSENCE_ABOUT: Final = re.compile(rf"(?i)^[\[(*<\s]*{_any(_ABSENCES)}[\])*>\s]*[:：]")
+# What Notes and others write of their owner: nothing but the name, and when.
+IS_ABSENT: Final = re.compile(
+    r"(?i)\S.{1,80}? (?:is (?:currently )?(?:out of (?:the )?office|away from the office|on (?:vacation|annual leave))"
+    r"|ist (?:zur ?zeit |derzeit )?(?:außer haus|nicht im (?:büro|haus)|abwesend)"
+    r"|est (?:actuellement )?absente?(?: du bureau)?"
+    r"|está (?:fuera de la oficina|ausente)|è (?:fuori (?:ufficio|sede)|assente)|está (?:fora do escritório|ausente)"
+    r"|is (?:afwezig|niet (?:aanwezig|op kantoor))|er (?:ikke til stede|ikke på kontoret|fraværende)"
+    r"|är (?:ej på kontoret|frånvarande)"
+    r"|jest (?:nieobecn[ya]|poza biurem))"
+    r"(?:\s*[(.:!,].{0,80}|\s(?:until|till|from|returning|starting|bis|vom|ab|jusqu|hasta|fino|até|tot).{0,80})?"
+)
+EXCHANGE: Final = re.compile(r"microsoftexchange[0-9a-f]{32}")  # whom its reports are from
 RECEIPT_SUBJECT: Final = re.compile(
     r"(?i)^(?:read|not read|gelesen|ungelesen gelöscht|lu|non lu|leído|letto|lido|gelezen|læst|läst"
     r"|przeczytano|přečteno"

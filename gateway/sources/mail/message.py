@@ -6,16 +6,17 @@ from email.utils import parsedate_to_datetime
 
 from gateway.sources.mail.addresses import Address, parse_addresses
 from gateway.sources.mail.charsets import decode
-from gateway.sources.mail.content import Content, File, Reader, paragraph
-from gateway.sources.mail.headers import Headers
+from gateway.sources.mail.content import Content, Reader, paragraph
+from gateway.sources.mail.files import File
+from gateway.sources.mail.headers import Headers, one_line
 from gateway.sources.mail.html import to_text
-from gateway.sources.mail.limits import MAX_REFERENCES, MAX_TEXT
+from gateway.sources.mail.limits import MAX_ADDRESSES, MAX_REFERENCES, MAX_TEXT
 from gateway.sources.mail.structure import Part, Structure
 from gateway.sources.text import clean
 
 _ID = re.compile(r"<\s*([^<>]{1,2000}?)\s*>")
 _SPACES = re.compile(r"\s+")
-_MOST_NESTED = 20
+_MOST_NESTED = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Message:
     * ``text``: the plain text, made from the HTML where the mail has none; ``html``: as the sender wrote it.
     * ``files``: all leaves that are not the text.
     * ``faults``: what could not be understood; ``lost``: something is missing, so the original should be kept beside.
+    * ``sealed``: signed or encrypted as a whole: a signature can be checked, and a mail be decrypted, by its original only.
     * ``marks``: ``signed``, ``encrypted``.
     * ``reports``: the machine-readable parts of delivery reports; ``returned``: headers of the mail that came back.
     """
@@ -47,6 +49,7 @@ class Message:
     files: tuple[File, ...] = ()
     faults: tuple[str, ...] = ()
     lost: bool = False
+    sealed: bool = False
     marks: frozenset[str] = frozenset()
     root_type: str = ""
     root_parameters: dict[str, str] = field(default_factory=dict)
@@ -63,6 +66,11 @@ def read_message(data: bytes) -> Message:
     text, html, more_faults, cut = _body(content)
     from_ = tuple(_all_addresses(headers, "from"))
     reply_to = tuple(_all_addresses(headers, "reply-to"))
+    to, cc = tuple(_all_addresses(headers, "to")), tuple(_all_addresses(headers, "cc"))
+    for name, found in (("To", to), ("Cc", cc)):
+        if len(found) >= MAX_ADDRESSES:
+            more_faults.append(f"More than {MAX_ADDRESSES:,} addresses in {name}; the others are in the original")
+            cut = True
     returned = next((part.headers for part in content.returned), None)
     return Message(
         headers=headers,
@@ -70,8 +78,8 @@ def read_message(data: bytes) -> Message:
         sender=_sender(headers, from_, reply_to),
         from_=from_,
         reply_to=reply_to,
-        to=tuple(_all_addresses(headers, "to")),
-        cc=tuple(_all_addresses(headers, "cc")),
+        to=to,
+        cc=cc,
         message_id=next(iter(ids(_plain(headers, "message-id"))), ""),
         in_reply_to=tuple(ids(_plain(headers, "in-reply-to"))[:20]),
         references=_references(headers),
@@ -81,6 +89,7 @@ def read_message(data: bytes) -> Message:
         files=tuple(content.files),
         faults=(*structure.faults, *content.faults, *more_faults),
         lost=structure.lost or content.lost or cut,
+        sealed=content.sealed,
         marks=frozenset(content.marks),
         root_type=root.media_type,
         root_parameters=root.type_parameters,
@@ -91,7 +100,9 @@ def read_message(data: bytes) -> Message:
 
 def _plain(headers: Headers, name: str) -> str:
     values = headers.all(name)
-    return clean(headers.plain(name)) if values else ""
+    plain = one_line(headers.plain(name)) if values else ""
+    # Some programs encode ids that are longer than a line, which RFC 2047 forbids.
+    return headers.text(name) if "=?" in plain else plain
 
 
 def ids(value: str) -> list[str]:
@@ -144,6 +155,8 @@ def _date(headers: Headers) -> float | None:
 def _body(content: Content) -> tuple[str, str, list[str], bool]:
     """Text and HTML of all blocks. A mail that only holds other mails shows those."""
     blocks = content.blocks
+    if not any((block.text or "").strip() or (block.html or "").strip() for block in blocks):
+        blocks = content.packed or blocks
     faults: list[str] = []
     texts = [
         block.text if block.text is not None and (block.text.strip() or not block.html) else to_text(block.html or "")
@@ -154,16 +167,22 @@ def _body(content: Content) -> tuple[str, str, list[str], bool]:
     if any(item is not None for item in htmls):
         html = "\n".join(item if item is not None else paragraph(text) for item, text in zip(htmls, texts, strict=True))
     texts = [clean(text) for text in texts]
-    invitations = [text for text in content.invitations if text and not _said(text, texts)]
+    invitations = [clean(text) for text in content.invitations if text and not _said(text, texts)]
     if not any(text.strip() for text in texts):
         shown = next((file for file in content.files if file.media_type == "text/plain" and file.content.strip()), None)
         if shown is not None and not content.messages:
             texts.append(clean(decode(shown.content[:MAX_TEXT], "")[0]))
         texts += [_nested(part) for part in content.messages[:_MOST_NESTED]]
+    digest = [_nested(part) for part in content.digest[:_MOST_NESTED]]
+    if digest:
+        texts.append("\n\n------------------------------\n\n".join(digest))
+        html += "".join(f"<hr>{paragraph(text)}" for text in digest) if html else ""
     texts += invitations
+    if html and invitations:
+        html += "".join(f"<hr>{paragraph(text)}" for text in invitations)
     text = "\n".join(item.rstrip("\n") + "\n" for item in texts if item.strip()).strip("\n")
-    cut = len(text) > MAX_TEXT
-    if cut or len(html) > MAX_TEXT:
+    cut = len(text) > MAX_TEXT or len(html) > MAX_TEXT
+    if cut:
         faults.append("The text is longer than the limit and was cut")
     return text[:MAX_TEXT], clean(html[:MAX_TEXT]), faults, cut
 

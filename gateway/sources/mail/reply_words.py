@@ -24,11 +24,14 @@ VERBS: Final = (
     "napisao(?:/la)?", "написа", "menulis", "書きました",
     "のメール", "写道", "寫道", "님이 작성", "작성", "כתב(?:ה)?", "كتب",
     "het volgende geschreven", "pisał(?:a)?", "rašė", "kirjutas",
-    "rakstīja", "va escriure", "scrisse",
+    "rakstīja", "va escriure", "scrisse", "napisao je", "napisala(?: je)?", "napisal(?: je)?", "şunu yazdı",
+    "เขียนว่า", "folgendes geschrieben",
 )  # fmt: skip
+QUOTING: Final = ("Quoting", "Zitat von", "Citando", "Citation de", "Citazione", "Quotando", "Citát od", "Cytowanie")
 ORIGINAL: Final = (
     "Original Message", "Original message", "Reply Message", "Original Email", "Original-Nachricht",
-    "Ursprüngliche Nachricht", "Originalnachricht", "Antwort Nachricht",
+    "Ursprüngliche Nachricht", "Originalnachricht", "Antwort Nachricht", "Ursprüngliche Mail",
+    "Mail original", "Mail originale",
     "Message d'origine", "Message original",
     "Message initial", "Mensaje original", "Messaggio originale", "Messaggio Originale", "Mensagem original",
     "Mensagem Original", "Oorspronkelijk bericht", "Oprindelig meddelelse", "Opprinnelig melding",
@@ -58,7 +61,8 @@ FORWARDED: Final = (
 FROM: Final = (
     "From", "Von", "De", "Da", "Van", "Od", "Fra", "Från", "Lähettäjä",
     "Feladó", "Kimden", "Gönderen", "Από", "От", "Від",
-    "De la", "Šalje", "差出人", "发件人", "寄件者", "寄件人", "보낸 사람", "보낸사람", "Từ", "מאת", "من", "Expéditeur", "Mittente",
+    "De la", "Šalje", "Saatja", "Nuo", "Од", "จาก", "Dari",
+    "差出人", "发件人", "寄件者", "寄件人", "보낸 사람", "보낸사람", "Từ", "מאת", "من", "Expéditeur", "Mittente",
 )  # fmt: skip
 DATE: Final = (
     "Sent", "Date", "Gesendet", "Datum", "Envoyé", "Date d'envoi", "Enviado",
@@ -68,19 +72,22 @@ DATE: Final = (
     "Päivämäärä", "Päiväys", "Elküldve", "Dátum", "Odesláno", "Odoslané",
     "Gönderildi", "Gönderme Tarihi", "Tarih",
     "Εστάλη", "Ημερομηνία", "Отправлено", "Дата", "Надіслано", "Trimis",
-    "Poslano", "送信日時", "日時", "日付", "发送时间", "日期",
-    "傳送時間", "寄件日期", "보낸 날짜", "날짜", "Đã gửi", "Ngày", "נשלח", "تاريخ", "تم الإرسال",
+    "Poslano", "Изпратено", "Στάλθηκε", "Küldve", "Saadetud", "Nosūtīts", "Išsiųsta", "Послато", "ส่ง", "วันที่",
+    "Enviat", "Dikirim", "Tanggal", "送信日時", "日時", "日付", "发送时间", "日期",
+    "傳送時間", "傳送日期", "寄件日期", "보낸 날짜", "날짜", "Đã gửi", "Ngày", "נשלח", "تاريخ", "تم الإرسال",
 )  # fmt: skip
 TO: Final = (
     "To", "An", "À", "A", "Para", "Per", "Aan", "Do", "Til", "Till",
     "Vastaanottaja", "Címzett", "Komu", "Pro", "Kime", "Alıcı",
-    "Προς", "Кому", "Către", "Za", "Prima", "宛先", "收件人", "收件者", "받는 사람",
+    "Προς", "До", "За", "Adressaat", "Saaja", "Kam", "ถึง", "Per a", "Kepada", "Ke",
+    "Кому", "Către", "Za", "Prima", "宛先", "收件人", "收件者", "받는 사람",
     "받는사람", "Đến", "Tới", "אל", "إلى", "Cc", "CC", "Kopie", "Kopia",
 )  # fmt: skip
 SUBJECT: Final = (
     "Subject", "Betreff", "Objet", "Sujet", "Asunto", "Oggetto", "Assunto",
     "Onderwerp", "Temat", "Emne", "Ämne", "Aihe",
     "Tárgy", "Předmět", "Predmet", "Konu", "Θέμα", "Тема", "Subiect", "件名",
+    "Относно", "Zadeva", "Teema", "Tēma", "Tema", "Наслов", "เรื่อง", "Assumpte", "Subjek", "Perihal",
     "主题", "主旨", "제목", "Chủ đề", "Tiêu đề", "נושא", "الموضوع",
 )  # fmt: skip
 DEVICE: Final = re.compile(

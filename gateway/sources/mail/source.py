@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from gateway.config.models import SourceSettings
+from gateway.incidents.threads import SUBJECT
 from gateway.model.event import Attachment, Event, Kind, Severity
 from gateway.model.reasons import Reason
 from gateway.model.receipt import NewReceipt, Parsed, Receipt
@@ -13,13 +14,17 @@ from gateway.sources.filenames import safe_filename
 from gateway.sources.mail.addresses import Address
 from gateway.sources.mail.alerts import Alert, alert_of
 from gateway.sources.mail.classify import Classification, Nature, classify
-from gateway.sources.mail.content import File
+from gateway.sources.mail.files import File
+from gateway.sources.mail.guard import HOPS, guard
 from gateway.sources.mail.headers import split_headers
-from gateway.sources.mail.html import sanitise
+from gateway.sources.mail.html import is_showable, sanitise
+from gateway.sources.mail.images import bind
+from gateway.sources.mail.limits import MAX_RECEIVED, MAX_REFERENCES, MAX_SHOWN
 from gateway.sources.mail.message import Message, ids, read_message
 from gateway.sources.mail.patterns import matched
 from gateway.sources.mail.reply import reply_text
 from gateway.sources.mail.settings import MailSettings
+from gateway.sources.mail.trust import judged
 from gateway.sources.payload import raw
 from gateway.sources.protocol import Malformed, SourceKind
 from gateway.sources.text import digest_key, key, line
@@ -49,7 +54,8 @@ def inspect(new: NewReceipt, _settings: SourceSettings) -> None:
     Raises:
         Malformed: if there is not one header field that a mail has.
     """
-    headers, _ = split_headers(new.body.lstrip(b" \t\r\n"), 0, len(new.body))
+    body = new.body.lstrip(b" \t\r\n")
+    headers, _ = split_headers(body, 0, len(body))
     if not _KNOWN & {name for name, _ in headers.fields}:
         raise Malformed(
             "this is no mail: it has none of the usual headers", place="line 1", hint="Send it as message/rfc822."
@@ -63,10 +69,15 @@ def _parsed(receipt: Receipt, settings: SourceSettings) -> Parsed:
     envelope = receipt.envelope
     null_sender = "mail_from" in envelope and not envelope["mail_from"].strip("<> ")
     own = settings.own_domains if isinstance(settings, MailSettings) else ()
-    found = classify(message, null_sender=null_sender, own_domains=own)
+    hops = settings.loop.hops if isinstance(settings, MailSettings) else MAX_RECEIVED
+    found = classify(message, null_sender=null_sender, own_domains=own, most_hops=hops)
     alert, captured = _alert(message, settings, found)
-    event = _event(message, receipt, found, alert, captured)
-    return Parsed((event,), message.faults)
+    showable = not message.html or is_showable(message.html)
+    unshown = _unshown(message, showable=showable)
+    event = _event(message, receipt, found, alert, captured, unshown=bool(unshown), showable=showable)
+    faults = (*message.faults, *unshown)
+    parsed = Parsed((event,), tuple(line(fault, 500) for fault in faults))
+    return judged(parsed, message.headers, receipt, settings) if isinstance(settings, MailSettings) else parsed
 
 
 def _alert(message: Message, settings: SourceSettings, found: Classification) -> tuple[Alert | None, str]:
@@ -85,10 +96,21 @@ def _alert(message: Message, settings: SourceSettings, found: Classification) ->
     return alert, ""
 
 
-def _event(message: Message, receipt: Receipt, found: Classification, alert: Alert | None, captured: str) -> Event:
-    thread = _thread(message, found, receipt.body)
-    attachments = tuple(_attachment(file) for file in message.files)
-    if message.lost:
+def _event(
+    message: Message,
+    receipt: Receipt,
+    found: Classification,
+    alert: Alert | None,
+    captured: str,
+    *,
+    unshown: bool,
+    showable: bool,
+) -> Event:
+    duplicate_key = _duplicate_key(message, receipt.body)
+    thread = _name(message, receipt.body, duplicate_key)
+    bound = bind(message.html, message.files)
+    attachments = tuple(_attachment(file) for file in bound.files)
+    if message.lost or message.sealed or unshown:
         attachments += (Attachment("original.eml", MEDIA_TYPE, receipt.body),)
     text = captured or message.text or _instead(message)
     date = message.date
@@ -98,20 +120,20 @@ def _event(message: Message, receipt: Receipt, found: Classification, alert: Ale
     to, cc = _listed(message.to), _listed(message.cc)
     labels = _labels(message, receipt, found)
     if alert is not None:
-        title, kind, severity = alert.title or line(message.subject, _TITLE), alert.kind, alert.severity
-        origin = f"alert:{alert.tool}:{alert.key}"
-        labels |= {**alert.labels, "mail.alert": alert.tool, "mail.thread": origin}
+        kind, severity, origin = alert.kind, alert.severity, f"alert:{alert.tool}:{alert.key}"
+        labels |= {name: line(value, 1000) for name, value in alert.labels.items()}
+        labels |= {"mail.alert": alert.tool, "mail.thread": origin}
     else:
-        title = line(message.subject, _TITLE) or line(text.strip().partition("\n")[0], 100) or "(no subject)"
         kind, severity, origin = _kind(found), Severity.UNKNOWN, thread
         labels["mail.thread"] = thread
+    title = line(alert.title, _TITLE) if alert is not None else ""
     return Event(
         kind=kind,
         severity=severity,
-        title=title,
+        title=title or line(message.subject, _TITLE) or line(text.strip().partition("\n")[0], 100) or "(no subject)",
         text=text,
-        html=sanitise(message.html) if message.html else "",
-        state=alert.state if alert else "",
+        html=sanitise(message.html, bound.images, showable=showable) if message.html else "",
+        state=line(alert.state, 100) if alert else "",
         still_in_problem=alert.still_in_problem if alert else None,
         host=alert.host if alert else "",
         service=alert.service if alert else "",
@@ -122,7 +144,7 @@ def _event(message: Message, receipt: Receipt, found: Classification, alert: Ale
         sender_name=line(message.sender.name, 500) if message.sender else "",
         sender_address=key(message.sender.address) if message.sender else "",
         recipients=rcpt or to,
-        duplicate_key=_duplicate_key(message, receipt.body),
+        duplicate_key=duplicate_key,
         attachments=attachments,
         reasons=(Reason.UNREADABLE.value,) if message.lost else (),
         to=to,
@@ -130,9 +152,20 @@ def _event(message: Message, receipt: Receipt, found: Classification, alert: Ale
         message_id=key(message.message_id),
         in_reply_to=tuple(key(item) for item in message.in_reply_to),
         references=tuple(key(item) for item in message.references),
+        returned_ids=_returned_ids(message) if found.nature is Nature.BOUNCE else (),
         auto_generated=found.automatic,
         reply_text=reply_text(text) if alert is None and not found.answers else "",
     )
+
+
+def _unshown(message: Message, *, showable: bool) -> tuple[str, ...]:
+    """What was understood and still does not stand in the ticket as the writer meant it."""
+    found: list[str] = []
+    if len(message.text) > MAX_SHOWN:
+        found.append(f"The text is longer than the {MAX_SHOWN:,} characters that a ticket shows")
+    if not showable:
+        found.append("The HTML is too long or nests too deep to be shown; its text stands in its place")
+    return tuple(found)
 
 
 def _kind(found: Classification) -> Kind:
@@ -144,41 +177,30 @@ def _kind(found: Classification) -> Kind:
     return Kind.MESSAGE
 
 
-def _thread(message: Message, found: Classification, body: bytes) -> str:
-    """The mail that the thread began with: the first of References, else what is answered, else the mail itself.
+def _name(message: Message, body: bytes, duplicate_key: str) -> str:
+    """The mail's own name. Its Message-ID alone would not do: anybody can write that of somebody else's mail into his own.
 
-    A bounce belongs to the thread of the mail that came back.
+    What a mail belongs to is found later, by what it refers to and by who wrote it (`gateway.incidents.threads`).
     """
-    if found.nature is Nature.BOUNCE:
-        back = _returned_ids(message)
-        if back:
-            return key(back)
-    for found_ids in (message.references, message.in_reply_to):
-        if found_ids:
-            return key(found_ids[0])
     if message.message_id:
-        return key(message.message_id)
+        return f"{key(message.message_id)}#{duplicate_key[:16]}"
     return "mail:" + (_content_digest(message) if message.date is not None else hashlib.sha256(body).hexdigest()[:32])
 
 
 _REPORT_ID = re.compile(r"(?im)^(references|in-reply-to|(?:original-)?message-id):\s*(<[^<>\s]{1,500}>)")
 
 
-def _returned_ids(message: Message) -> str:
-    """The thread of the mail that a report is about: from its headers, or from the report's text."""
+def _returned_ids(message: Message) -> tuple[str, ...]:
+    """The mail that a report is about and what that one referred to, nearest first: from its headers and the report."""
+    found: list[str] = []
     if message.returned is not None:
-        for name in ("references", "in-reply-to", "message-id"):
-            found = ids(message.returned.plain(name)) if message.returned.raw(name) else []
-            if found:
-                return found[0]
-    named: dict[str, str] = {}
-    for text in (*message.reports, message.text[:50_000]):
-        for match in _REPORT_ID.finditer(text):
-            named.setdefault(match[1].lower(), match[2].strip("<>"))
-    return next(
-        (named[name] for name in ("references", "in-reply-to", "original-message-id", "message-id") if name in named),
-        "",
-    )
+        for name in ("message-id", "in-reply-to", "references"):
+            if message.returned.raw(name):
+                found += reversed(ids(message.returned.plain(name)))
+    if not found:
+        for text in (*message.reports, message.text[:50_000]):
+            found += (match[2].strip("<>") for match in _REPORT_ID.finditer(text))
+    return tuple(dict.fromkeys(key(item) for item in found[:MAX_REFERENCES]))
 
 
 def _duplicate_key(message: Message, body: bytes) -> str:
@@ -192,8 +214,9 @@ def _duplicate_key(message: Message, body: bytes) -> str:
 
 def _content_digest(message: Message) -> str:
     sender = message.sender.address if message.sender else ""
-    files = [hashlib.sha256(file.content).hexdigest() for file in message.files]
-    return digest_key(sender, str(message.date), message.subject, message.text, message.html, *files)
+    long = (message.text.encode("utf-8", "replace"), message.html.encode("utf-8", "replace"))
+    parts = [hashlib.sha256(content).hexdigest() for content in (*long, *(file.content for file in message.files))]
+    return digest_key(sender, str(message.date), message.subject, *parts)
 
 
 def _instead(message: Message) -> str:
@@ -224,9 +247,11 @@ def _labels(message: Message, receipt: Receipt, found: Classification) -> dict[s
     """What rules may ask about a mail, beside the fields of the event."""
     headers = message.headers
     labels = {
+        SUBJECT: line(message.subject),
         "mail.auto": found.nature.value,
         "mail.auto_sign": found.sign,
         "mail.loop": found.loop,
+        HOPS: str(found.hops) if found.hops else "",
         "mail.subaddress": line(receipt.envelope.get("subaddress", ""), 500),
         "mail.marks": ", ".join(sorted(message.marks)),
         "mail.reply_to": message.reply_to[0].address if message.reply_to else "",
@@ -255,4 +280,6 @@ KIND = SourceKind(
     inspect=inspect,
     default_key=("labels.mail.thread",),
     apart=True,
+    guard=guard,
+    threads=True,
 )

@@ -12,7 +12,7 @@ from gateway.sources.mail import transfer
 from gateway.sources.mail.headers import Headers, parameters, split_headers
 from gateway.sources.mail.limits import MAX_DEPTH, MAX_PARTS
 
-_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+")
+_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}")  # RFC 6838 4.2
 _GUESS = re.compile(rb"(?:^|\n)--([^\r\n]{1,200}?)[ \t]*\r?\n(?=[A-Za-z-]{1,60}:)")
 _BLANK_LINES = re.compile(rb"(?:[ \t]{0,1000}\r?\n){1,50}")
 _MBOX = re.compile(rb">?From [^\r\n]*\r?\n")

@@ -7,6 +7,7 @@ from typing import Final
 _NOT_BASE64: Final = bytes(octet for octet in range(256) if not re.match(rb"[A-Za-z0-9+/]", bytes([octet])))
 _NOT_BASE64_OR_PAD: Final = _NOT_BASE64.replace(b"=", b"")
 _MOST_PIECES: Final = 20_000
+_MOST_BEGINNINGS: Final = 1000
 _MOST_REPAIRED: Final = 40 * 2**20
 _BLANKS: Final = b" \t\r\n\x0b\x0c"
 _BASE64_LINE = re.compile(rb"[A-Za-z0-9+/]{1,}={0,2}")
@@ -56,7 +57,8 @@ def _base64(data: bytes) -> tuple[bytes, str]:
     junk = len(packed) - len(packed.translate(None, _NOT_BASE64_OR_PAD))
     if junk * 5 > len(packed) or (junk and _is_prose(data)):
         return data, "says that it is base64 and is not"
-    if not junk and packed.find(b"=", 0, -2) == -1 and len(packed) % 4 == 0:
+    padding = packed.find(b"=")
+    if not junk and len(packed) % 4 == 0 and (padding < 0 or (padding >= len(packed) - 2 and packed.endswith(b"="))):
         return binascii.a2b_base64(packed), ""
     if data.count(b"=") > _MOST_PIECES or len(data) > _MOST_REPAIRED:
         packed = packed.translate(None, _NOT_BASE64)
@@ -138,7 +140,9 @@ def find_uuencoded(data: bytes) -> list[tuple[int, int, str, bytes]]:
     """Files that stand uuencoded inside a text: start and end within it, name, content. Only whole ones, at most 50."""
     found: list[tuple[int, int, str, bytes]] = []
     position = 0
-    while len(found) < 50 and b"begin " in data:
+    for _ in range(_MOST_BEGINNINGS if b"begin" in data else 0):
+        if len(found) >= 50:
+            break
         begin = _UU_BEGIN.search(data, position)
         if begin is None:
             break

@@ -225,8 +225,8 @@ def test_a_list_is_named_and_what_a_person_writes_to_it_stays_a_persons() -> Non
     )
 
 
-def test_a_bounce_belongs_to_the_thread_of_the_mail_that_came_back() -> None:
-    assert event(MACHINES[0][0]).origin_key == "one@tickets.example.org"
+def test_a_bounce_names_the_mail_that_came_back() -> None:
+    assert "one@tickets.example.org" in event(MACHINES[0][0]).returned_ids
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,6 @@ def test_a_bounce_belongs_to_the_thread_of_the_mail_that_came_back() -> None:
             "our own Message-ID",
         ),
         (mail(headers={"X-Ticket-Gateway": "hq"}), {}, "our own header"),
-        (b"Received: from x by y; z\r\n" * 101 + mail(), {}, "more than 100 Received headers"),
     ],
 )
 def test_a_mail_that_goes_in_a_circle_opens_nothing(data: bytes, settings: dict[str, object], why: str) -> None:

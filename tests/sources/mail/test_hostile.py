@@ -8,8 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.journal.rows import event_to_json
-from gateway.model.event import Kind
+from gateway.model.event import Kind, event_to_json
 from gateway.sources.mail.limits import MAX_DEPTH
 from tests.sources.mail.mails import event, mail, multipart, parsed, part, read
 
