@@ -51,7 +51,13 @@ CAPABILITIES = Capabilities(
     },
 )
 
+MOST_REFERENCES = 20
+"""Message-IDs of a mail that are handed on: the newest."""
+
 _MARKER = re.compile(r"[0-9a-f]{8,128}")
+_ID = re.compile(r"[\x21-\x3b\x3d\x3f-\x7e]{3,250}")
+# B, the install, a random part, the signed tag, the mailbox: `Bvgixlr-2aN2M-AAAAAAAAAAACAAAATWWJyUcu-support@...`
+_OWN_ID = re.compile(r"B[0-9A-Za-z]{1,20}-[0-9A-Za-z_+/]{1,20}-[0-9A-Za-z_+/=]{10,100}-[\x21-\x3b\x3d\x3f-\x7e]{3,120}")
 _MAIL_NOTE = (
     "This ticket was made by mail, because it was not certain that the first call had worked: "
     "topic, priority and fields are those of the mailbox."
@@ -143,7 +149,7 @@ class OsTicketConnector:
         try:
             return mail_address(draft.fields.get("email") or self._settings.requester.email).lower()
         except ValueError:
-            return self._settings.requester.email.lower()  # `prepare` refuses the draft with the reason
+            return self._settings.requester.email.lower()  # as `checked` does
 
     def split(self, kind: ActionKind, draft: TicketDraft) -> tuple[TicketDraft, ...]:
         """Files that the first call would lose follow by mail; what no mail takes is named in the ticket."""
@@ -206,9 +212,11 @@ class OsTicketConnector:
         draft, settings = order.draft, self._settings
         fields = checked({name: v for name, v in draft.fields.items() if name not in order.left_out}, settings)
         text, html, chosen = _message(order)
+        text, html = with_notes(text, html, fields.notes)
         message_id = self._message_id(order)
         line = subject(draft.title)
-        by_json = settings.mode == "api"
+        handed_on = self._of_osticket(draft.references)
+        by_json = settings.mode == "api" and not handed_on  # a JSON request always makes a new ticket
         mail_text, mail_html = with_notes(text, html, (_MAIL_NOTE,)) if by_json else (text, html)
         mail = Mail(
             message_id=message_id,
@@ -221,6 +229,7 @@ class OsTicketConnector:
             text=mail_text,
             html=mail_html,
             files=chosen,
+            references=handed_on,
             auto_submitted=not fields.autorespond,
         )
         body = json_request.build(
@@ -251,6 +260,7 @@ class OsTicketConnector:
         if not ticket.anchor and not audible:
             raise ValueError(f"ticket {ticket.number!r} has neither a Message-ID nor an owner to reach it by")
         by_reference = bool(ticket.anchor) and (quiet or not audible)
+        handed_on = tuple(f"<{name}>" for name in draft.references[-MOST_REFERENCES:] if _ID.fullmatch(name))
         text, html, chosen = _message(order)
         sender = ticket.requester or self._settings.requester.email
         ours = sender.lower() == self._settings.requester.email.lower()
@@ -266,14 +276,22 @@ class OsTicketConnector:
             html=html,
             files=chosen,
             token="" if by_reference else f"[#{ticket.number}]",
-            in_reply_to=ticket.anchor if by_reference else "",
+            # Any other id than osTicket's own makes a follow-up that nobody is told of.
+            references=(ticket.anchor, *handed_on) if by_reference else self._of_osticket(draft.references),
             auto_submitted=not reopen,
         )
         parts = ("attachments",) if chosen else ()
         return Stored("", mail_request.build(mail), mail.message_id, sender.lower(), parts)
 
     def _message_id(self, order: Order) -> str:
-        return f"<tg-{order.marker}@{self._settings.message_domain}>"
+        """Signed by the gateway; without a signature in what earlier versions stored."""
+        return f"<{order.draft.message_name or f'tg-{order.marker}'}@{self._settings.message_domain}>"
+
+    def _of_osticket(self, references: tuple[str, ...]) -> tuple[str, ...]:
+        """Those that only osTicket itself can have made: it signs them, and looks at no other proof for them."""
+        start = self._settings.own_ids
+        own = [name for name in references if start and name.startswith(start) and _OWN_ID.fullmatch(name)]
+        return tuple(f"<{name}>" for name in own[-MOST_REFERENCES:])
 
     # ---------------------------------------------------------------------------------------------------------- calls
 
@@ -325,6 +343,6 @@ def _message(order: Order) -> tuple[str, str, tuple[files.File, ...]]:
     refused = tuple(
         f"Left out, refused by the help desk: {one_line(str(part))}" for part in order.left_out if part != "attachments"
     )
-    text, html = body_text(draft.text, draft.title), body_html(draft.html)
+    text, html = body_text(draft.text, draft.title), body_html(chosen.html)
     text, html = with_notes(text, html, (*chosen.notes, *refused))
     return text, html, chosen.sent

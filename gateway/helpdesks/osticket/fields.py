@@ -77,13 +77,17 @@ class FieldProblem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Fields as they are sent. ``others`` has osTicket's names; empty strings and nulls are left out."""
+    """Fields as they are sent. ``others`` has osTicket's names; empty strings and nulls are left out.
+
+    ``notes`` are lines for the ticket's text about what could not be sent as it was wished.
+    """
 
     name: str
     email: str
     alert: bool
     autorespond: bool
     others: dict[str, JsonValue]
+    notes: tuple[str, ...] = ()
 
 
 def check_fields(fields: Mapping[str, JsonValue], settings: OsTicketSettings) -> list[FieldProblem]:
@@ -108,14 +112,25 @@ def check_fields(fields: Mapping[str, JsonValue], settings: OsTicketSettings) ->
 def checked(fields: Mapping[str, JsonValue], settings: OsTicketSettings) -> Checked:
     """The fields of a rendered draft, normalised.
 
+    An owner's address that osTicket takes from nobody (`root@localhost`, an address in another script) comes from the
+    event, not from the route's author: such a ticket belongs to the configured requester, and its text says whose it is.
+
     Raises:
         ValueError: the first field that cannot be sent, with the way out.
     """
     values: dict[str, JsonValue] = {}
+    notes: tuple[str, ...] = ()
     for name, value in fields.items():
-        normal = _field(name, value, settings)
+        try:
+            normal = _field(name, value, settings)
+        except FieldRefusedError:
+            if name != "email" or not isinstance(value, str):
+                raise
+            normal, notes = None, (f"Written by {one_line(value)[:200]}, an address that the help desk does not take.",)
         if normal is not None:
             values[name] = normal
+    if notes:
+        values.pop("name", None)  # it is not the requester's
     values.pop("source", None)  # `API` is the default, and any other word is an error
     email = str(values.pop("email", settings.requester.email))
     name = str(values.pop("name", "")) or (
@@ -128,6 +143,7 @@ def checked(fields: Mapping[str, JsonValue], settings: OsTicketSettings) -> Chec
         alert=settings.alert if alert is None else bool(alert),
         autorespond=settings.autorespond if autorespond is None else bool(autorespond),
         others=values,
+        notes=notes,
     )
 
 

@@ -1,8 +1,9 @@
 """Attachments: which of them go with a request, under what name, and what the ticket says about the others."""
 
+import html as markup
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.helpdesks.osticket.text import with_notes
@@ -11,6 +12,10 @@ from gateway.model.reasons import Reason
 
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,60}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,60}")
 _FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f\x7f]|[\U00010000-\U0010ffff]')
+_CONTENT_ID = re.compile(r"[A-Za-z0-9.@_+-]{1,200}")
+IMAGE = re.compile(r"""<img\b[^<>]*?\bsrc=["']cid:([^"'<>]{1,300})["'][^<>]*>""", re.IGNORECASE)
+"""An image in HTML that is shown from a part; the group is the part's content id, as HTML."""
+_ALT = re.compile(r"""\balt=["']([^"'<>]{1,200})["']""", re.IGNORECASE)
 _MOST_NAME = 200
 
 
@@ -26,10 +31,14 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What goes with a request, and lines for the ticket about what does not."""
+    """What goes with a request, and lines for the ticket about what does not.
+
+    ``html`` is the draft's, its images bound to what is sent: a reference to anything else has become text.
+    """
 
     sent: tuple[File, ...]
     notes: tuple[str, ...]
+    html: str = ""
 
 
 def choose(draft: TicketDraft, contents: Sequence[bytes], *, left_out: bool) -> Files:
@@ -45,22 +54,49 @@ def choose(draft: TicketDraft, contents: Sequence[bytes], *, left_out: bool) -> 
         raise ValueError(f"the draft names {len(draft.attachments)} attachments and {len(contents)} were given")
     sent: list[File] = []
     notes: list[str] = []
-    seen: dict[str, str] = {}
+    seen: dict[str, File] = {}
+    referenced = {markup.unescape(found[1]) for found in IMAGE.finditer(draft.html)}
+    names: dict[str, str] = {}  # of the files that the HTML shows, by content id
+    shown: dict[str, str] = {}  # content id in the HTML -> content id that is sent
     for number, (ref, content) in enumerate(zip(draft.attachments, contents, strict=True), 1):
         name = file_name(ref.filename, number)
+        content_id = ref.content_id if ref.content_id not in names and _is_shown(ref, referenced) else ""
+        if content_id:
+            names[content_id] = name
         if left_out:
-            notes.append(f"Not attached, refused by the help desk: {describe(ref, name)}")
+            notes.append(f"Not attached, refused by the help desk: {describe(ref, name)}{_where(ref)}")
         elif not content:
             notes.append(f"Not attached, because it is empty: {name}")
         elif ref.sha256 in seen:
             first = seen[ref.sha256]
-            if first != name:
-                notes.append(f"{name} has the same content as {first} and is not attached twice.")
+            if content_id and first.content_id:
+                shown[content_id] = first.content_id
+            elif first.name != name:
+                notes.append(f"{name} has the same content as {first.name} and is not attached twice.")
         else:
-            seen[ref.sha256] = name
-            content_id = ref.content_id if ref.inline and _shown(ref, draft.html) else ""
-            sent.append(File(name, media_type(ref.media_type), content, content_id))
-    return Files(tuple(sent), tuple(notes))
+            file = File(name, media_type(ref.media_type), content, content_id)
+            seen[ref.sha256] = file
+            sent.append(file)
+            if content_id:
+                shown[content_id] = content_id
+    return Files(tuple(sent), tuple(notes), bound(draft.html, shown, names))
+
+
+def bound(html: str, shown: Mapping[str, str], names: Mapping[str, str]) -> str:
+    """The HTML with every ``cid:`` image bound to a part that is sent; one that is not sent becomes its name.
+
+    ``shown`` says which content id in the HTML is sent under which; ``names`` are the names of all files by content id.
+    """
+
+    def changed(match: re.Match[str]) -> str:
+        content_id = markup.unescape(match[1])
+        if content_id in shown:
+            return match[0].replace(match[1], shown[content_id])
+        alt = _ALT.search(match[0])
+        words = names.get(content_id) or (markup.unescape(alt[1]) if alt else "") or "image"
+        return f"[{markup.escape(words)}]"
+
+    return IMAGE.sub(changed, html) if "cid:" in html else html
 
 
 def split(draft: TicketDraft, *, per_file: int, per_request: int) -> tuple[TicketDraft, ...]:
@@ -77,7 +113,7 @@ def split(draft: TicketDraft, *, per_file: int, per_request: int) -> tuple[Ticke
     for number, ref in enumerate(draft.attachments, 1):
         name = file_name(ref.filename, number)
         if ref.size > per_request:
-            notes.append(f"Not attached, because it is too big: {describe(ref, name)}")
+            notes.append(f"Not attached, because it is too big: {describe(ref, name)}{_where(ref)}")
             reasons.append(Reason.ATTACHMENT_TOO_BIG)
         elif ref.size <= min(per_file, room):
             first.append(ref)
@@ -140,5 +176,11 @@ def describe(ref: AttachmentRef, name: str) -> str:
     return f"{name} ({ref.size} bytes, sha256 {ref.sha256})"
 
 
-def _shown(ref: AttachmentRef, html: str) -> bool:
-    return bool(re.fullmatch(r"[A-Za-z0-9.@_+-]{1,200}", ref.content_id)) and f"cid:{ref.content_id}" in html
+def _where(ref: AttachmentRef) -> str:
+    """How an operator gets at what it came in."""
+    return f"; the gateway has it: ticket-gateway events show {ref.receipt} --raw"
+
+
+def _is_shown(ref: AttachmentRef, referenced: Collection[str]) -> bool:
+    is_image = media_type(ref.media_type).startswith("image/")
+    return is_image and ref.content_id in referenced and _CONTENT_ID.fullmatch(ref.content_id) is not None

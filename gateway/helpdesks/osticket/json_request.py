@@ -1,13 +1,14 @@
 """The body of `tickets.json`, in the one form of each thing that osTicket keeps."""
 
 import base64
+import html as markup
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import orjson
 
-from gateway.helpdesks.osticket.files import File
+from gateway.helpdesks.osticket.files import IMAGE, File
 from gateway.model.json import JsonObject, JsonValue
 
 
@@ -51,15 +52,26 @@ def build(ticket: NewTicket) -> str:
 
 
 def _shown_in_place(html: str, files: tuple[File, ...]) -> tuple[str, list[File]]:
-    """Images by ``cid:`` become data URLs in the HTML, which osTicket stores as inline images; the rest stays."""
-    others: list[File] = []
-    for file in files:
-        if html and file.content_id and file.media_type.startswith("image/"):
-            link = re.compile(rf"cid:{re.escape(file.content_id)}(?![A-Za-z0-9.@_+-])")
-            html = link.sub(_data_url(file), html)
-        else:
-            others.append(file)
-    return html, others
+    """Images by ``cid:`` become data URLs in the HTML, which osTicket stores as inline images; the rest stays.
+
+    An image that is shown more than once goes with its first reference only; the others name it.
+    """
+    images = {file.content_id: file for file in files if file.content_id and file.media_type.startswith("image/")}
+    shown: set[str] = set()
+
+    def changed(tag: re.Match[str]) -> str:
+        content_id = markup.unescape(tag[1])
+        file = images.get(content_id)
+        if file is None:
+            return tag[0]
+        if content_id in shown:
+            return f"[{markup.escape(file.name)}, see above]"
+        shown.add(content_id)
+        return tag[0].replace(f"cid:{tag[1]}", _data_url(file))
+
+    if images and html:
+        html = IMAGE.sub(changed, html)
+    return html, [file for file in files if file.content_id not in shown]
 
 
 def _data_url(file: File) -> str:

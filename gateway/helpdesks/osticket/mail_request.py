@@ -23,8 +23,9 @@ _WORD = 45  # octets of an encoded word: 60 of base64, 72 with its frame, of the
 class Mail:
     """What a mail says. ``subject`` and the names are single lines.
 
-    ``token`` is put before the subject in plain ASCII (``[#123456]``). ``in_reply_to`` is a Message-ID with its angle
-    brackets, or empty. ``auto_submitted``: no confirmation is sent for it, and it does not reopen a closed ticket.
+    ``token`` is put before the subject in plain ASCII (``[#123456]``). ``references`` are Message-IDs with their angle
+    brackets; the first is also what the mail answers. ``auto_submitted``: no confirmation is sent for it, and it does not
+    reopen a closed ticket.
     """
 
     message_id: str
@@ -38,7 +39,7 @@ class Mail:
     html: str = ""
     files: tuple[File, ...] = ()
     token: str = ""
-    in_reply_to: str = ""
+    references: tuple[str, ...] = ()
     auto_submitted: bool = True
 
 
@@ -51,8 +52,9 @@ def build(mail: Mail) -> str:
         f"Date: {format_datetime(datetime.fromtimestamp(int(mail.at), UTC))}",
         f"Message-ID: {mail.message_id}",
     ]
-    if mail.in_reply_to:
-        headers += [f"In-Reply-To: {mail.in_reply_to}", f"References: {mail.in_reply_to}"]
+    if mail.references:
+        folded = "\r\n ".join(mail.references)
+        headers += [f"In-Reply-To: {mail.references[0]}", f"References: {folded}"]
     if mail.auto_submitted:
         headers.append("Auto-Submitted: auto-generated")
     headers.append("MIME-Version: 1.0")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from gateway.config.models import HelpdeskSettings, Section
+from gateway.config.models import HelpdeskSettings, Section, expression
 from gateway.config.values import SecretText, Size
 
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@([A-Za-z0-9.-]+)")
@@ -57,6 +57,12 @@ def _display_name(value: str) -> str:
     return name
 
 
+def _id_start(value: str) -> str:
+    if not re.fullmatch(r"(B[0-9A-Za-z_-]{0,40})?", value):
+        raise ValueError("it begins with B, as all Message-IDs do that osTicket makes; write one like Bvgixlr-")
+    return value
+
+
 MailAddress = Annotated[str, BeforeValidator(mail_address)]
 
 
@@ -104,6 +110,18 @@ class OsTicketSettings(HelpdeskSettings):
         default="api",
         description="`api` creates tickets by JSON, with topic, priority and fields, and settles doubtful cases by mail; "
         "`mail` creates by mail too (no fields, attachments of any size).",
+    )
+    subject_number: Annotated[str, AfterValidator(expression)] = Field(
+        default=r"#([0-9A-Za-z_-]{1,20})",
+        description="RE2 expression for a ticket's number in the subject of a mail; its first group, if it has one, is the "
+        "number. It counts only for who takes part in that ticket. The default takes `[#123456]`, `#123456` and "
+        "`[#INC-123456]`. Empty: numbers in subjects do not count.",
+    )
+    own_ids: Annotated[str, AfterValidator(_id_start)] = Field(
+        default="B",
+        description="How the Message-IDs begin that this osTicket signs by itself (`Bvgixlr-`, as its mails show). A mail that "
+        "answers one of them is handed on by mail, so that osTicket finds the ticket; if it finds none, the new ticket has the "
+        "mailbox's topic and priority. Empty: never.",
     )
     alert: bool = Field(default=True, description="Alert the agents of a new ticket; a route's field `alert` wins.")
     autorespond: bool = Field(

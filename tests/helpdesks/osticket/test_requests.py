@@ -152,7 +152,7 @@ def test_an_image_in_the_html_is_shown_in_place() -> None:
 def test_an_image_is_not_taken_for_one_whose_id_begins_alike() -> None:
     files = [(attachment("p.png", PNG, "image/png", "pic1"), PNG)]
     message = body(order(html='<img src="cid:pic10"><img src="cid:pic1">', files=files))["message"]
-    assert '<img src="cid:pic10"><img src="data:image/png;base64,' in message
+    assert '[image]<img src="data:image/png;base64,' in message
 
 
 def test_refused_parts_are_left_out_and_the_ticket_says_so() -> None:
@@ -378,3 +378,50 @@ def test_every_file_is_sent_once_or_named(sizes: list[int]) -> None:
     assert all(ref.size <= 10 for ref in parts[0].attachments)
     assert all(f"{n}.bin (" in parts[0].text for n, size in enumerate(sizes) if size > 50)
     assert all(part.attachments for part in parts[1:])
+
+
+def test_an_image_shown_twice_is_sent_once() -> None:
+    files = [(attachment("p.png", PNG, "image/png", "pic1"), PNG)]
+    one = order(html='<img src="cid:pic1"> and <img src="cid:pic1" width="9">', files=files)
+    message = str(body(one)["message"])
+    assert message.count("data:image/png;base64,") == 1
+    assert message.endswith("> and [p.png, see above]")
+    assert "attachments" not in body(one)
+    (part,) = [part for part in mail(one).walk() if part.get_content_type() == "image/png"]
+    assert part["Content-ID"] == "<pic1>"
+
+
+def test_the_reference_to_an_image_that_is_not_sent_becomes_its_name() -> None:
+    big = attachment("photo.png", bytes(3000), "image/png", "big")
+    draft = replace(order(html='<p>see <img src="cid:big" alt="x"></p>', files=[(big, b"")]).draft)
+    head, follow = connector(max_attachment=1000).split(ActionKind.CREATE, draft)
+    first = body(replace(order(), draft=head, attachments=()))["message"]
+    assert "<p>see [x]</p>" in str(first)
+    assert [ref.filename for ref in follow.attachments] == ["photo.png"]
+    refused = body(order(html='<p><img src="cid:big"></p>', files=[(big, bytes(3000))], left_out=("attachments",)))
+    assert "<p>[photo.png]</p>" in str(refused["message"])
+
+
+def test_two_images_of_one_content_are_one_image_shown_twice() -> None:
+    files = [
+        (attachment("a.png", PNG, "image/png", "a"), PNG),
+        (attachment("b.png", PNG, "image/png", "b"), PNG),
+    ]
+    one = order(html='<img src="cid:a"><img src="cid:b">', files=files)
+    html = next(part for part in mail(one).walk() if part.get_content_type() == "text/html")
+    assert bytes(html.get_payload(decode=True)).startswith(b'<img src="cid:a"><img src="cid:a">')
+
+
+def test_an_image_that_the_html_does_not_show_is_an_ordinary_attachment() -> None:
+    files = [(attachment("a.png", PNG, "image/png", "a"), PNG)]
+    one = order(html="<p>no picture</p>", files=files)
+    (part,) = [part for part in mail(one).walk() if part.get_content_type() == "image/png"]
+    assert (part.get_content_disposition(), part["Content-ID"]) == ("attachment", None)
+
+
+def test_a_file_that_nobody_takes_is_named_with_the_way_to_get_it() -> None:
+    big = attachment("original.eml", bytes(5000), "message/rfc822")
+    (only,) = connector(max_mail=1000, max_attachment=1000).split(ActionKind.CREATE, order(files=[(big, b"")]).draft)
+    assert only.attachments == ()
+    assert "too big: original.eml (5000 bytes, sha256 " in only.text
+    assert "ticket-gateway events show r --raw" in only.text
