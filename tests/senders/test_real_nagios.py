@@ -129,7 +129,7 @@ def reads_well(here: House, way: str) -> None:
         (number,) = {event.ticket for event in events if re.search(rf"\b{thing}\b", event.title)}
         return here.ticket(number)
 
-    assert reasons("HTTP") == ["opened", "repeated", "repeated", *["noted"] * 4, "recovered"]
+    assert reasons("HTTP") == ["opened", "repeated", "severity_raised", *["noted"] * 4, "recovered"]
     subject, notes = ticket("HTTP")
     assert subject == "WARNING: HTTP on web01"
     assert "Webserver Köln" in notes[0]
@@ -137,13 +137,14 @@ def reads_well(here: House, way: str) -> None:
     # curl gets what `illegal_macro_output_chars` leaves; the environment has it all.
     quoted = {"curl": "50% of its answers late at C:\\Temp", "notify": '50% of it\'s answers "late" at C:\\Temp'}
     assert quoted[way] in notes[0]
-    assert {"curl": "Jörg ONeil: its the proxy", "notify": "Jörg O'Neil: it's the \"proxy\""}[way] in notes[1]
-    assert "100%41+1\nzweite Zeile D:\\tmp\n  dritte; Zeile</pre>" in notes[1]
-    assert "anna: please call back" in notes[2]
-    assert "Downtime started: HTTP on web01 is CRITICAL" in notes[3]
-    assert "Downtime cancelled: HTTP on web01 is CRITICAL" in notes[4]
-    assert "The problem is over" in notes[5]
-    assert "3 times" in notes[5]
+    assert "CRITICAL" in notes[1]  # it got worse, which is told at once
+    assert {"curl": "Jörg ONeil: its the proxy", "notify": "Jörg O'Neil: it's the \"proxy\""}[way] in notes[2]
+    assert "100%41+1\nzweite Zeile D:\\tmp\n  dritte; Zeile</pre>" in notes[2]
+    assert "anna: please call back" in notes[3]
+    assert "Downtime started: HTTP on web01 is CRITICAL" in notes[4]
+    assert "Downtime cancelled: HTTP on web01 is CRITICAL" in notes[5]
+    assert "The problem is over" in notes[6]
+    assert "3 times" in notes[6]
 
     assert reasons("Disk") == ["opened", "noted", "recovered"]
     assert "anna: replace the disk\n\nspace again" in ticket("Disk")[1][2]
