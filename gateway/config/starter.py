@@ -11,6 +11,9 @@ server:
     listen: "127.0.0.1:8025"             # 0.0.0.0:8025 once the senders are on other machines; then add tls
     # tls: {cert: /etc/ticket-gateway/cert.pem, key: /etc/ticket-gateway/key.pem}
     # public_url: https://tickets.example.org
+  # smtp:                                # mail for `support` below
+  #   listen: "127.0.0.1:2525"           # your mail server hands over here: docs/mail.md
+  #   hostname: tickets.example.org
   journal:
     url: "sqlite:///data/journal.db"     # relative to this file
 
@@ -23,6 +26,9 @@ sources:
   #   auth: {bearer: "${env:ZABBIX_TOKEN}"}
   #   timezone: Europe/Berlin            # the zone of the Zabbix server
   #   wait: 5s                           # answer with the ticket, for Zabbix's event tags
+  # support:
+  #   kind: mail
+  #   recipients: [support@tickets.example.org]
 
 helpdesks:
   osticket:
@@ -43,6 +49,15 @@ routes:
     incident:
       repeat: {append_every: 1h}         # a repeated alarm adds to the ticket at most once an hour
       reopen_within: 3d                  # a relapse uses the old ticket
+
+  # - name: mail
+  #   match: {source: support}
+  #   ticket:
+  #     helpdesk: osticket
+  #     template: mail
+  #     fields: {email: "{{ event.sender.address }}", name: "{{ event.sender.name }}"}  # who wrote owns the ticket
+  #   incident:
+  #     reopen_within: 14d               # an answer to a closed ticket opens it again
 
 unrouted:
   dead_letter: true                      # what no route takes waits in `ticket-gateway dead ls`

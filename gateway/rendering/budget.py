@@ -66,6 +66,8 @@ class Budget:
         self._output += length
         if self._output > self._limits.output:
             raise OverBudget(f"the template prints more than {self._limits.output:,} characters")
+        if not length:
+            return
         if self._clock() > self._deadline:
             raise OverBudget(f"the template takes longer than {self._limits.seconds:g} s")
 
@@ -106,8 +108,9 @@ class Budget:
         self.allows(total)
         parts: Iterable[object] = (*value.keys(), *value.values()) if isinstance(value, dict) else value
         for part in parts:
-            total += self.weight(part, depth + 1)
-            self.allows(total)
+            total += len(part) if isinstance(part, str) else self.weight(part, depth + 1)
+            if total > self._limits.value:
+                self.allows(total)
         return total
 
     def _charge(self, length: int) -> None:

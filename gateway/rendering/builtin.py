@@ -48,6 +48,10 @@ _HEADLINES = {
     Purpose.NOTE: "News about the problem.",
     Purpose.RECOVERY: "The problem is over.",
     Purpose.RELAPSE: "The problem is back.",
+    Purpose.WORSE: "The problem has become worse.",
+    Purpose.ESCALATION: "Nobody has acknowledged the problem.",
+    Purpose.FLAPPING: "The problem comes and goes. Nothing more is written here until it stays or stays away.",
+    Purpose.EXPIRY: "Nothing was heard of the problem for a long time.",
 }
 
 

@@ -7,7 +7,7 @@ from typing import TypeAlias
 from jinja2 import TemplateError as JinjaError
 from jinja2 import meta, nodes
 
-from gateway.config.models import IncidentPolicy, Route, Ticket
+from gateway.config.models import Escalate, IncidentPolicy, Route, Ticket
 from gateway.model.json import JsonValue
 from gateway.model.plan import Plan, Policy, Template, TicketSpec
 from gateway.rendering import builtin
@@ -112,6 +112,8 @@ def compile_plan(
     )
     if ticket is None:
         raise ValueError(f"route {name!r} has no ticket section")
+    incident = route.incident if isinstance(route, Route) else route[2]
+    escalated = incident.escalate.fields if isinstance(incident.escalate, Escalate) else {}
     chosen = _Folder(name, ticket, templates, folder, file)
     format_ = chosen.format
     spec = TicketSpec(
@@ -122,12 +124,15 @@ def compile_plan(
         format=format_,
         fields=ticket.fields,
         attachments=ticket.attachments,
+        escalated=escalated,
     )
     errors = chosen.errors
     errors += check_template("text", spec.title, ("ticket", "title"))
     for part, template in (("body", spec.body), ("update", spec.update), ("recovery", spec.recovery)):
         errors += check_template(format_, template, ("ticket", part))
     for path, text in _texts(ticket.fields, ("ticket", "fields")):
+        errors += check_template("text", Template(place_of(file, name, path), text), path)
+    for path, text in _texts(escalated, ("incident", "escalate", "fields")):
         errors += check_template("text", Template(place_of(file, name, path), text), path)
     for variable, text in variables.items():
         path = ("vars", variable)

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from gateway.model.event import Event
 from gateway.model.incident import Incident
-from gateway.rendering.sanitise import MAX_TEXT, clean, safe_html
+from gateway.rendering.sanitise import MAX_TEXT, clean, is_showable, safe_html
 from gateway.rendering.words import words
 
 MAX_ENTRIES = 1000
@@ -21,8 +21,8 @@ class Context:
     """What one rendering is about.
 
     ``vars`` are the variables that routing found (named groups of a match); the route's own ``vars`` are templates and
-    are added by rendering. ``incident`` is the incident as it stands after the event. Instants are seconds since the
-    epoch.
+    are added by rendering. ``warnings`` are what the parser could not understand. ``incident``
+    is the incident as it stands after the event. Instants are seconds since the epoch.
     """
 
     event: Event
@@ -34,6 +34,7 @@ class Context:
     now: float
     incident: Incident | None = None
     status_url: str = ""
+    warnings: tuple[str, ...] = ()
     vars: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -41,7 +42,7 @@ FIELDS: dict[str, frozenset[str]] = {
     "event": words(
         """
     kind severity title text html state still_in_problem host service labels origin_key problem_id occurred_at
-    links sender recipients attachments source reasons
+    links sender recipients attachments source reasons to cc reply_text quoted auto_generated message_id warnings
     """,
     ),
     "incident": words(
@@ -65,7 +66,7 @@ def names_of(context: Context, purpose: str) -> Names:
     ticket = incident.ticket if incident else None
     return {
         "purpose": purpose,
-        "event": _event(event, context.source),
+        "event": _event(event, context.source, context.warnings),
         "incident": _incident(incident, context),
         "source": {"name": context.source, "kind": context.source_kind},
         "route": context.route,
@@ -94,13 +95,14 @@ def with_html(names: Names, event: Event) -> Names:
     return {**names, "event": {**data, "html": Markup(data["html"])}}  # noqa: S704 - safe_html went before
 
 
-def _event(event: Event, source: str) -> Names:
+def _event(event: Event, source: str, warnings: tuple[str, ...]) -> Names:
+    reply, quoted = _split(event)
     return {
         "kind": event.kind.value,
         "severity": event.severity.value,
         "title": clean(event.title),
         "text": clean(event.text, MAX_TEXT),
-        "html": safe_html(event.html) if event.html else "",
+        "html": safe_html(event.html) if event.html and (is_showable(event.html) or not event.text.strip()) else "",
         "state": clean(event.state),
         "still_in_problem": event.still_in_problem,
         "host": clean(event.host),
@@ -118,7 +120,26 @@ def _event(event: Event, source: str) -> Names:
         ],
         "source": source,
         "reasons": list(event.reasons),
+        "to": [clean(address) for address in event.to[:MAX_ENTRIES]],
+        "cc": [clean(address) for address in event.cc[:MAX_ENTRIES]],
+        "reply_text": clean(reply, MAX_TEXT),
+        "quoted": clean(quoted, MAX_TEXT),
+        "auto_generated": event.auto_generated,
+        "message_id": clean(event.message_id),
+        "warnings": [clean(warning) for warning in warnings[:MAX_ENTRIES]],
     }
+
+
+def _split(event: Event) -> tuple[str, str]:
+    """What the writer of a mail wrote, and the rest of its text: what it quotes, and a signature.
+
+    Where the two are mixed (answers between quotes), and where nothing is quoted, all of it is the writer's.
+    """
+    text, reply = event.text.strip(), event.reply_text.strip()
+    at = text.find(reply) if reply else -1
+    if at < 0 or len(reply) == len(text):
+        return text, ""
+    return reply, "\n\n".join(part for part in (text[:at].strip("\n"), text[at + len(reply) :].strip("\n")) if part)
 
 
 def _incident(incident: Incident | None, context: Context) -> Names:

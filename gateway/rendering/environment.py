@@ -35,6 +35,8 @@ _TEXT_METHODS = words(
     split splitlines startswith strip swapcase title upper
     """,
 )
+_LOOP = frozenset({"first", "last", "index", "index0", "revindex", "revindex0", "length", "depth", "depth0"})
+"""What a loop tells of itself: numbers and booleans, which need no further look."""
 _MAPPING_METHODS = frozenset({"get", "items", "keys", "values"})
 _ALLOWED_TESTS = {name: test for name, test in TESTS.items() if name not in {"callable", "filter", "test"}}
 
@@ -72,11 +74,12 @@ def _text_output(_: Names, value: object) -> str:
 def _html_output(_: Names, value: object) -> str:
     """What is printed in an HTML template: escaped, unless it is HTML."""
     text = shown(value)
-    running().prints(len(text))
+    budget = running()
+    budget.prints(len(text))
     if not isinstance(text, Markup):
         before = len(text)
         text = escape(text)
-        running().prints(len(text) - before)
+        budget.prints(len(text) - before)
     return text
 
 
@@ -121,6 +124,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
             if attribute in METHODS:
                 return partial(METHODS[attribute], obj)
             return getattr(str(obj), attribute) if attribute in _TEXT_METHODS else self._refused(obj, attribute)
+        if isinstance(obj, LoopContext) and attribute in _LOOP:
+            return getattr(obj, attribute)
         if isinstance(obj, LoopContext | Namespace) or (isinstance(obj, tuple) and attribute in _names_of(obj)):
             return super().getattr(obj, attribute)
         return self.undefined(obj=obj, name=attribute)

@@ -57,17 +57,19 @@ def draft(
     quiet: bool = False,
     reopen: bool = False,
     reasons: tuple[Reason, ...] = (),
+    updates: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[TicketDraft, RenderFailed | None]:
     """The draft, and the first failure of a template if there was one. Never raises.
 
-    ``clock`` is monotonic and bounds each template's time. ``attachments`` are left out where the plan says so.
+    ``clock`` is monotonic and bounds each template's time. ``attachments`` are left out where the plan says so. ``updates``: the
+    ticket's fields change, so the draft bears those that the plan has for that.
     """
     running = _Run(names_of(context, purpose.value), clock)
     running.names["vars"] = _variables(plan, running)
     spec = plan.ticket
     title = _title(running.text(spec.title), context)
-    fields = _fields(plan, running, value_of)
+    fields = _fields(plan, spec.escalated if updates else spec.fields, running, value_of)
     template = {Purpose.PROBLEM: spec.body, Purpose.RECOVERY: spec.recovery}.get(purpose, spec.update)
     running.names = with_html(running.names, context.event) if spec.format == "html" else running.names
     body = running.text(template, spec.format)
@@ -151,10 +153,10 @@ def _variables(plan: Plan, running: _Run) -> Names:
     return variables
 
 
-def _fields(plan: Plan, running: _Run, value_of: ValueOf) -> dict[str, JsonValue]:
+def _fields(plan: Plan, wanted: Mapping[str, JsonValue], running: _Run, value_of: ValueOf) -> dict[str, JsonValue]:
     """The helpdesk's fields; one whose template failed, or whose table has no such value, is left out."""
     result: dict[str, JsonValue] = {}
-    for name, value in plan.ticket.fields.items():
+    for name, value in wanted.items():
         before = len(running.failures)
         rendered, there = _field(value, ("ticket", "fields", name), plan.route, running, value_of)
         if there and len(running.failures) == before:

@@ -88,6 +88,35 @@ FILES = replace(
     attachments=(Attachment("log.txt", "text/plain", b"x" * 2100), Attachment("a.png", "image/png", b"x")),
 )
 
+MAIL = Event(
+    kind=Kind.MESSAGE,
+    title="Re: Printer on floor 3",
+    text="It works again, thank you.\nAnn\n\nOn Fri, 20 Nov 2026 at 16:02, Support wrote:\n> Did you restart it?",
+    reply_text="It works again, thank you.\nAnn",
+    html="<div>It works <b>again</b>, thank you.<br>Ann</div><div>On Fri, 20 Nov 2026 at 16:02, Support wrote:</div>"
+    '<blockquote><p>Did you restart it?</p></blockquote><img src="cid:logo@a" alt="logo">',
+    labels={
+        "mail.thread": "1@a",
+        "mail.marks": "signed",
+        "mail.auth": "fail",
+        "mail.auth.why": "DMARC of example.org fails",
+    },
+    origin_key="1@a",
+    occurred_at=BEGAN - 60,
+    sender_name="Ann Adams",
+    sender_address="ann@example.org",
+    to=("support@tickets.example.org", "ben@example.org"),
+    cc=("carl@example.org",),
+    message_id="2@a",
+)
+MAIL_BELOW = replace(
+    MAIL,
+    text="On Fri, 20 Nov 2026 at 16:02, Support wrote:\n> Did you restart it?\n\nYes.",
+    reply_text="Yes.",
+    html="<p>On Fri, 20 Nov 2026 at 16:02, Support wrote:</p><blockquote>Did you restart it?</blockquote><p>Yes.</p>",
+    labels={"mail.auto": "auto-replied"},
+)
+
 
 def incident(occurrences: int = 1) -> Incident:
     return Incident(
@@ -111,7 +140,14 @@ def incident(occurrences: int = 1) -> Incident:
     )
 
 
-def context(event: Event, *, occurrences: int = 1, now: float = BEGAN, source: str = "nagios-hq") -> Context:
+def context(
+    event: Event,
+    *,
+    occurrences: int = 1,
+    now: float = BEGAN,
+    source: str = "nagios-hq",
+    warnings: tuple[str, ...] = (),
+) -> Context:
     return Context(
         event=event,
         source=source,
@@ -122,6 +158,7 @@ def context(event: Event, *, occurrences: int = 1, now: float = BEGAN, source: s
         now=now,
         incident=incident(occurrences=occurrences),
         status_url=f"https://gateway.example.org/receipts/{RECEIPT}",
+        warnings=warnings,
     )
 
 

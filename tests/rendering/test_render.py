@@ -1,6 +1,7 @@
 """Drafts: what stands in them, and that they always come about."""
 
 import os
+import re
 import unicodedata
 from dataclasses import replace
 from typing import Literal
@@ -20,6 +21,8 @@ from gateway.rendering.render import draft, fallback
 from tests.rendering.material import (
     BEGAN,
     FILES,
+    MAIL,
+    MAIL_BELOW,
     MINIMAL,
     NAGIOS,
     NAGIOS_HOST,
@@ -34,7 +37,7 @@ from tests.rendering.material import (
 
 PLANS = {
     (template, format_): plan(template=template, format=format_)
-    for template in ("alert", "generic")
+    for template in ("alert", "generic", "mail")
     for format_ in ("text", "html")
 }
 GOLDEN = ROOT / "tests" / "rendering" / "golden"
@@ -48,6 +51,12 @@ CASES: dict[str, tuple[Event, Purpose, str, int, float]] = {
     "alert-minimal": (MINIMAL, Purpose.PROBLEM, "alert", 1, 0),
     "generic-minimal": (MINIMAL, Purpose.PROBLEM, "generic", 1, 0),
     "generic-files": (FILES, Purpose.PROBLEM, "generic", 1, 0),
+    "mail-first": (MAIL, Purpose.PROBLEM, "mail", 1, 0),
+    "mail-reply": (MAIL, Purpose.NOTE, "mail", 2, 60),
+    "mail-reply-plain": (replace(MAIL, html="", to=(), cc=()), Purpose.REPEAT, "mail", 2, 60),
+    "mail-answer-below": (MAIL_BELOW, Purpose.NOTE, "mail", 2, 60),
+    "mail-recovery": (replace(MAIL, kind=Kind.RECOVERY), Purpose.RECOVERY, "mail", 2, 600),
+    "mail-minimal": (Event(kind=Kind.MESSAGE), Purpose.PROBLEM, "mail", 1, 0),
     "generic-recovery": (replace(MINIMAL, kind=Kind.RECOVERY), Purpose.RECOVERY, "generic", 2, 90),
 }
 
@@ -56,7 +65,8 @@ CASES: dict[str, tuple[Event, Purpose, str, int, float]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_the_shipped_templates_render_as_they_did(case: str, format_: Literal["text", "html"]) -> None:
     event, purpose, template, occurrences, later = CASES[case]
-    about = context(event, occurrences=occurrences, now=BEGAN + later)
+    warnings = ("The text was cut",) if case == "mail-first" else ()
+    about = context(event, occurrences=occurrences, now=BEGAN + later, warnings=warnings)
     result, failure = draft(plan(template=template, format=format_), purpose, about, value_of=lambda _: None)
     shown = f"Subject: {result.title}\n\n{result.html or result.text}".rstrip("\n") + "\n"
     file = GOLDEN / f"{case}.{'html' if format_ == 'html' else 'txt'}"
@@ -66,6 +76,43 @@ def test_the_shipped_templates_render_as_they_did(case: str, format_: Literal["t
     assert shown == file.read_text("utf-8"), "run with WRITE_GOLDEN=1 if the change is meant"
     if format_ == "text":
         assert "\n\n\n" not in shown
+
+
+def test_what_is_quoted_is_told_apart_only_where_the_writers_words_stand_together() -> None:
+    mixed = replace(MAIL, text="> one?\nYes.\n> two?\nNo.", reply_text="Yes.\nNo.")
+    for event, reply, quoted in (
+        (
+            MAIL,
+            "It works again, thank you.\nAnn",
+            "On Fri, 20 Nov 2026 at 16:02, Support wrote:\n> Did you restart it?",
+        ),
+        (MAIL_BELOW, "Yes.", "On Fri, 20 Nov 2026 at 16:02, Support wrote:\n> Did you restart it?"),
+        (mixed, mixed.text, ""),
+        (replace(MAIL, text="all", reply_text="all"), "all", ""),
+        (replace(MAIL, reply_text=""), MAIL.text, ""),
+    ):
+        names = names_of(context(event), "note")["event"]
+        assert isinstance(names, dict)
+        assert (names["reply_text"], names["quoted"]) == (reply, quoted)
+
+
+def test_images_of_a_sender_are_shown_only_where_they_are_attached() -> None:
+    html = (
+        '<img src="cid:a@b" alt="x" width="5"><img src="https://t.example/1.gif" alt="a &lt; b"><img src="cid:c"><img>'
+    )
+    result, failure = made(plan(template="generic", format="html"), replace(FILES, html=html))
+    assert failure is None
+    shown = result.html.partition("<table")[0]
+    assert sorted(re.findall(r'src="([^"]*)"', shown)) == ["cid:a@b", "cid:c"]
+    assert "[a &lt; b]" in shown
+    assert shown.count("<img") == 2
+
+
+def test_html_that_is_too_long_to_show_gives_way_to_the_text() -> None:
+    result, failure = made(plan(template="mail", format="html"), replace(MAIL, html="<p>x</p>" * 100_000))
+    assert failure is None
+    assert "It works again, thank you.<br>" in result.html
+    assert "<pre>" not in result.html
 
 
 def test_a_payload_is_never_a_template() -> None:
