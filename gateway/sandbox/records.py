@@ -18,7 +18,10 @@ class NewAttachment:
 
 @dataclass(frozen=True, slots=True)
 class NewEntry:
-    """An article to be stored. ``kind`` is `message`, `response` or `note`; ``format`` is `text` or `html`."""
+    """An article to be stored. ``kind`` is `message`, `response` or `note`; ``format`` is `text` or `html`.
+
+    ``details`` is what else its helpdesk keeps of it, by that helpdesk's names.
+    """
 
     kind: str
     poster: str
@@ -27,6 +30,7 @@ class NewEntry:
     title: str | None = None
     message_id: str | None = None
     attachments: tuple[NewAttachment, ...] = ()
+    details: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ class Entry:
     message_id: str | None
     created: float
     attachments: tuple[Attachment, ...] = ()
+    details: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

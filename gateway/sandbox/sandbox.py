@@ -7,6 +7,10 @@ from pathlib import Path
 
 from gateway.helpdesks.osticket.sandbox import OsTicketSandbox
 from gateway.helpdesks.osticket.sandbox_settings import OsTicketSettings
+from gateway.helpdesks.otobo.sandbox import OtoboSandbox
+from gateway.helpdesks.otobo.sandbox_settings import OtoboSandboxSettings
+from gateway.helpdesks.zammad.sandbox import ZammadSandbox
+from gateway.helpdesks.zammad.sandbox_settings import ZammadSandboxSettings
 from gateway.model.json import JsonObject, JsonValue
 from gateway.sandbox.double import Double
 from gateway.sandbox.faults import Fault, parse_faults
@@ -23,9 +27,10 @@ class UnknownHelpdesk(LookupError):
 class Sandbox:
     """Stand-ins for helpdesks with one common store.
 
-    ``folder`` holds `sandbox.db`; None keeps everything in memory. ``osticket`` are that helpdesk's switches. Faults that
-    stand in the environment variable `TICKET_GATEWAY_SANDBOX_FAULTS` are switched on at once; pydantic's
-    `ValidationError` is raised if they cannot be read. Switches and faults are not kept over a restart, tickets are.
+    ``folder`` holds `sandbox.db`; None keeps everything in memory. ``osticket``, ``zammad`` and ``otobo`` are those
+    helpdesks' switches. Faults that stand in the environment variable `TICKET_GATEWAY_SANDBOX_FAULTS` are switched on at
+    once; pydantic's `ValidationError` is raised if they cannot be read. Switches and faults are not kept over a restart,
+    tickets are.
     """
 
     def __init__(
@@ -33,13 +38,19 @@ class Sandbox:
         folder: Path | None,
         *,
         osticket: OsTicketSettings | None = None,
+        zammad: ZammadSandboxSettings | None = None,
+        otobo: OtoboSandboxSettings | None = None,
         environ: Mapping[str, str] = os.environ,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """``clock`` gives seconds since 1970."""
         self.store = Store(folder)
         self.osticket = OsTicketSandbox(self.store, osticket, clock=clock)
-        self.doubles: Mapping[str, Double] = {self.osticket.name: self.osticket}
+        self.zammad = ZammadSandbox(self.store, zammad, clock=clock)
+        self.otobo = OtoboSandbox(self.store, otobo, clock=clock)
+        self.znuny = OtoboSandbox(self.store, name="znuny", clock=clock)
+        known: tuple[Double, ...] = (self.osticket, self.zammad, self.otobo, self.znuny)
+        self.doubles: Mapping[str, Double] = {double.name: double for double in known}
         presets = environ.get(FAULTS_VARIABLE, "")
         if presets:
             self.set_faults(parse_faults(presets))
@@ -47,6 +58,9 @@ class Sandbox:
     async def close(self) -> None:
         """End what still hangs and close the file."""
         await self.osticket.close()
+        await self.otobo.close()
+        await self.znuny.close()
+        await self.zammad.close()
         self.store.close()
 
     def set_faults(self, faults: Mapping[str, list[Fault]]) -> None:
@@ -102,7 +116,7 @@ def described(ticket: Ticket, thread: Thread) -> JsonObject:
         "assignee": ticket.assignee,
         "source": ticket.source,
         "ip": ticket.ip,
-        "fields": dict(ticket.fields),
+        "fields": {name: value for name, value in ticket.fields.items() if not name.startswith(".")},
         "created": ticket.created,
         "updated": ticket.updated,
         "entries": [

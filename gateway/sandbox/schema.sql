@@ -30,7 +30,8 @@ CREATE TABLE IF NOT EXISTS entry (
     body        TEXT NOT NULL,
     format      TEXT NOT NULL,
     message_id  TEXT,
-    created     REAL NOT NULL
+    created     REAL NOT NULL,
+    details     TEXT NOT NULL DEFAULT '{}'
 );
 CREATE INDEX IF NOT EXISTS entry_ticket ON entry (ticket);
 CREATE INDEX IF NOT EXISTS entry_message_id ON entry (message_id COLLATE NOCASE) WHERE message_id IS NOT NULL;

@@ -9,7 +9,7 @@ import hashlib
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -19,6 +19,7 @@ from gateway.sandbox.records import (
     Attachment,
     Entry,
     LogLine,
+    NewAttachment,
     NewEntry,
     NewTicket,
     Person,
@@ -32,6 +33,7 @@ _TICKET = (
     "SELECT id, helpdesk, number, subject, owner, requester, address, status, priority, topic, department, assignee,"
     " source, ip, fields, created, updated, (SELECT count(*) FROM entry WHERE entry.ticket = ticket.id) FROM ticket"
 )
+_CHANGEABLE = frozenset(["subject", "requester", "address", "status", "priority", "topic", "department", "assignee"])
 _BATCH = 500  # ids in one IN (…)
 
 
@@ -48,6 +50,10 @@ class Store:
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY;"
         )
         self._db.executescript(files("gateway.sandbox").joinpath("schema.sql").read_text("utf-8"))
+        if "details" not in {
+            row[1] for row in self._db.execute("PRAGMA table_info(entry)")
+        }:  # a file of an older version
+            self._db.execute("ALTER TABLE entry ADD COLUMN details TEXT NOT NULL DEFAULT '{}'")
 
     def close(self) -> None:
         """Close the file. Closing twice does no harm."""
@@ -109,12 +115,28 @@ class Store:
     def add_entry(self, ticket: int, new: NewEntry, now: float) -> int:
         """Store an entry with its attachments; answers its id."""
         cursor = self._db.execute(
-            "INSERT INTO entry (ticket, kind, poster, title, body, format, message_id, created)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (ticket, new.kind, new.poster, new.title, new.body, new.format, new.message_id, now),
+            "INSERT INTO entry (ticket, kind, poster, title, body, format, message_id, created, details)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                ticket,
+                new.kind,
+                new.poster,
+                new.title,
+                new.body,
+                new.format,
+                new.message_id,
+                now,
+                json.dumps(dict(new.details)),
+            ),
         )
         entry = cursor.lastrowid or 0
-        for file in new.attachments:
+        self.add_files(entry, new.attachments)
+        self._db.execute("UPDATE ticket SET updated = ? WHERE id = ?", (now, ticket))
+        return entry
+
+    def add_files(self, entry: int, new: Iterable[NewAttachment]) -> None:
+        """Store files of an entry that is there."""
+        for file in new:
             digest = hashlib.sha256(file.data).hexdigest()
             self._db.execute("INSERT OR IGNORE INTO content (sha256, data) VALUES (?, ?)", (digest, file.data))
             self._db.execute(
@@ -130,8 +152,6 @@ class Store:
                     digest,
                 ),
             )
-        self._db.execute("UPDATE ticket SET updated = ? WHERE id = ?", (now, ticket))
-        return entry
 
     def add_event(self, ticket: int, kind: str, detail: str, now: float) -> None:
         """Write down what happened to a ticket."""
@@ -160,6 +180,29 @@ class Store:
     def set_assignee(self, ticket: int, agent: str) -> None:
         """Give a ticket to an agent."""
         self._db.execute("UPDATE ticket SET assignee = ? WHERE id = ?", (agent, ticket))
+
+    def change_ticket(self, ticket: int, now: float, **columns: str) -> None:
+        """Change columns of a ticket row: subject, address, requester, status, priority, topic, department, assignee."""
+        unknown = columns.keys() - _CHANGEABLE
+        if unknown:
+            raise ValueError(f"a ticket has no such columns to change: {', '.join(sorted(unknown))}")
+        for name, value in columns.items():
+            self._db.execute(f"UPDATE ticket SET {name} = ? WHERE id = ?", (value, ticket))  # noqa: S608 - checked above
+        self._db.execute("UPDATE ticket SET updated = ? WHERE id = ?", (now, ticket))
+
+    def set_fields(self, ticket: int, fields: Mapping[str, str], now: float) -> None:
+        """Replace a ticket's fields."""
+        self._db.execute(
+            "UPDATE ticket SET fields = ?, updated = ? WHERE id = ?", (json.dumps(dict(fields)), now, ticket)
+        )
+
+    def set_number(self, ticket: int, number: str) -> None:
+        """Give a ticket its number, where that is made of its id."""
+        self._db.execute("UPDATE ticket SET number = ? WHERE id = ?", (number, ticket))
+
+    def move_entries(self, source: int, target: int) -> None:
+        """Move all entries of a ticket to another one, as a merge does."""
+        self._db.execute("UPDATE entry SET ticket = ? WHERE ticket = ?", (target, source))
 
     def delete(self, ticket: int) -> None:
         """Remove a ticket with everything that belongs to it."""
@@ -198,6 +241,14 @@ class Store:
             (message_id, helpdesk),
         ).fetchall()
 
+    def message_ids(self, helpdesk: str) -> list[tuple[int, str]]:
+        """(ticket, Message-ID) of all entries that have one."""
+        return self._db.execute(
+            "SELECT entry.ticket, entry.message_id FROM entry JOIN ticket ON ticket.id = entry.ticket"
+            " WHERE ticket.helpdesk = ? AND entry.message_id IS NOT NULL",
+            (helpdesk,),
+        ).fetchall()
+
     def ticket_of_mail(self, helpdesk: str, message_id: str) -> int | None:
         """The ticket that a mail of the helpdesk itself was about."""
         row = self._db.execute(
@@ -232,6 +283,11 @@ class Store:
     def count(self) -> int:
         """How many tickets there are."""
         return int(self._db.execute("SELECT count(*) FROM ticket").fetchone()[0])
+
+    def highest_id(self) -> int:
+        """The id of the newest ticket there ever was; 0 if there was none."""
+        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'ticket'").fetchone()
+        return 0 if row is None else int(row[0])
 
     def version(self) -> int:
         """A number that changes whenever this process has written something."""
@@ -276,11 +332,11 @@ class Store:
             files_of[row[0]].append(Attachment(row[1], row[2], row[3], row[4], bool(row[5]), row[6], row[7]))
         entries: dict[int, list[Entry]] = defaultdict(list)
         for row in self._db.execute(
-            "SELECT ticket, id, kind, poster, title, body, format, message_id, created FROM entry"  # noqa: S608 - marks
+            "SELECT ticket, id, kind, poster, title, body, format, message_id, created, details FROM entry"  # noqa: S608 - marks
             f" WHERE ticket IN ({marks}) ORDER BY id",
             tickets,
         ):
-            values = [*row[1:], tuple(files_of.get(row[1], ()))]
+            values = [*row[1:9], tuple(files_of.get(row[1], ())), json.loads(row[9])]
             entries[row[0]].append(Entry(*values))
         events: dict[int, list[TicketEvent]] = defaultdict(list)
         for row in self._db.execute(

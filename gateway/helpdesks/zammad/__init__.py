@@ -1,0 +1,1 @@
+"""Zammad: tickets, follow-ups and changes of state over its REST API."""

@@ -1,0 +1,202 @@
+"""A whole gateway before a Zammad: the life of an incident, with each fault at each step."""
+
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+
+from gateway.model.json import JsonObject
+from gateway.model.reasons import Reason
+from gateway.sandbox.faults import AT_COMMIT, Fault, FaultKind
+from tests.e2e.house import House, house, start
+
+pytestmark = pytest.mark.anyio
+
+CONFIG = """\
+version: 1
+server:
+  http: {{listen: "127.0.0.1:0", max_body: 8MiB}}
+  journal: {{url: "sqlite:///journal.db", min_free: 1MiB}}
+  operator: {{bearer: the-operators-token}}
+sources:
+  nagios: {{kind: nagios, auth: {{bearer: {token}}}}}
+  app: {{kind: generic, auth: {{bearer: {token}}}}}
+helpdesks:
+  zammad:
+    kind: zammad
+    url: {sandbox}/zammad
+    auth: {{token: 5A4DB0C05A4DB0C05A4DB0C05A4DB0C0}}
+    group: Users
+    customer: monitoring@example.org
+    sandbox: true
+    limits: {{timeout: 300ms, settle: 150ms, retry_first: 50ms, retry_most: 200ms}}
+{rest}
+"""
+
+ROUTES = """\
+routes:
+  - name: alerts
+    match: {source: nagios}
+    ticket:
+      helpdesk: zammad
+      template: alert
+      fields:
+        priority: {from: severity, table: {critical: "3 high", "*": "2 normal"}}
+        tags: [monitoring, "{{ event.source }}"]
+    incident: {repeat: {append_every: 1ms}, reopen_within: 1h}
+"""
+
+FAULTS: dict[str, Fault] = {
+    "refused": Fault(fault=FaultKind.REFUSE, count=1),
+    "slow": Fault(fault=FaultKind.SLOW, seconds=0.1, count=8),
+    "too slow": Fault(fault=FaultKind.SLOW, seconds=0.35, count=1),
+    "rate limited": Fault(fault=FaultKind.RATE_LIMIT, seconds=0, count=1),
+    "credentials refused": Fault(fault=FaultKind.AUTH_BROKEN, count=2),
+    "database away": Fault(fault=FaultKind.DATABASE_DOWN, count=1),
+    "bad gateway": Fault(fault=FaultKind.HTML_ERROR, count=1),
+    "log-in page": Fault(fault=FaultKind.REDIRECT, count=2),
+    "maintenance": Fault(fault=FaultKind.MAINTENANCE, count=1),
+    "hangs, then writes": Fault(fault=FaultKind.HANG_BEFORE_COMMIT, seconds=0.35, count=1),
+    "hangs, writes nothing": Fault(fault=FaultKind.HANG_BEFORE_COMMIT, seconds=0.35, commits=False, count=1),
+    "writes, then hangs": Fault(fault=FaultKind.COMMIT_THEN_HANG, seconds=1, count=1),
+    "writes, then hangs up": Fault(fault=FaultKind.COMMIT_THEN_DROP, count=1),
+    "dies half way": Fault(fault=FaultKind.DIE_HALF_WAY, count=1),
+}
+
+
+def zammad(folder: Path, rest: str = ROUTES) -> AbstractAsyncContextManager[House]:
+    return house(folder, rest, config=CONFIG)
+
+
+async def told(home: House, kind: str, state: str, text: str) -> None:
+    answer = await home.nagios(kind, state, SERVICEOUTPUT=text)
+    assert answer.status_code in {201, 202}
+    await home.settled()
+
+
+def switch(home: House, *faults: Fault) -> None:
+    home.sandbox.set_faults({"zammad": list(faults)})
+
+
+async def flagged(home: House) -> bool:
+    """Whether any action says that it may be a duplicate."""
+    receipts = await home.gateway.reader.receipts(limit=100)
+    for receipt in receipts:
+        view = await home.gateway.reader.receipt(receipt.id)
+        if view is not None and any(Reason.POSSIBLE_DUPLICATE.value in action.flags for action in view.actions):
+            return True
+    return False
+
+
+async def test_problem_repeat_recovery_and_relapse_are_one_ticket(tmp_path: Path) -> None:
+    async with zammad(tmp_path) as home:
+        await told(home, "PROBLEM", "CRITICAL", "one")
+        (ticket,) = home.tickets()
+        assert (ticket["status"], ticket["priority"], ticket["fields"]["tags"]) == (  # type: ignore[index, call-overload]  # JSON
+            "new",
+            "3 high",
+            "monitoring, nagios",
+        )
+        await told(home, "PROBLEM", "CRITICAL", "two")
+        await told(home, "RECOVERY", "OK", "three")
+        assert home.tickets()[0]["status"] == "closed"
+        await told(home, "PROBLEM", "CRITICAL", "four")
+        assert [ticket["status"] for ticket in home.tickets()] == ["open"]
+        assert [
+            word for entry in home.entries() for word in ("one", "two", "three", "four") if word in str(entry["body"])
+        ] == [
+            "one",
+            "two",
+            "three",
+            "four",
+        ]
+
+
+DOUBTFUL = [name for name, fault in FAULTS.items() if fault.fault in AT_COMMIT]
+
+
+@pytest.mark.parametrize(
+    ("name", "attributes"),
+    [*((name, ["gateway_key"]) for name in FAULTS), *((name, []) for name in DOUBTFUL)],
+    ids=lambda value: value if isinstance(value, str) else "by attribute" if value else "by message id",
+)
+async def test_a_fault_at_every_step_still_makes_one_ticket(tmp_path: Path, name: str, attributes: list[str]) -> None:
+    async with zammad(tmp_path) as home:
+        home.sandbox.change_settings({"zammad": {"attributes": attributes}})
+        steps = (("PROBLEM", "CRITICAL"), ("PROBLEM", "CRITICAL"), ("RECOVERY", "OK"), ("PROBLEM", "CRITICAL"))
+        for number, (kind, state) in enumerate(steps):
+            switch(home, FAULTS[name])
+            await told(home, kind, state, f"step {number}")
+            switch(home)
+            for other in range(3):  # so that the breaker, which is tested elsewhere, stays closed
+                await home.nagios("PROBLEM", "CRITICAL", host=f"other-{number}-{other}")
+            await home.settled()
+        ours = [place for place, ticket in enumerate(home.tickets()) if "web1" in str(ticket["subject"])]
+        assert [home.tickets()[place]["status"] for place in ours] == ["open"]
+        ids = [entry["message_id"] for entry in home.entries(ours[0])]
+        assert len(ids) == len(set(map(str, ids))) == len(steps)
+        assert len(home.tickets()) == 1 + 3 * len(steps)
+        counts = await home.gateway.reader.counts()
+        assert counts.dead_actions == 0
+
+
+@pytest.mark.parametrize("at", ["thread_entry", "attachment"])
+async def test_half_a_ticket_of_an_older_release_is_completed_and_not_doubled(tmp_path: Path, at: str) -> None:
+    async with zammad(tmp_path) as home:
+        home.sandbox.change_settings({"zammad": {"release": "older"}})
+        switch(home, Fault(fault=FaultKind.DIE_HALF_WAY, at=at, count=1))
+        await told(home, "PROBLEM", "CRITICAL", "one")
+        assert len(home.tickets()) == 1
+        assert len(home.entries()) == 1
+
+
+async def test_where_conditions_are_ignored_there_is_one_ticket_or_a_flagged_second(tmp_path: Path) -> None:
+    async with zammad(tmp_path) as home:
+        home.sandbox.change_settings({"zammad": {"conditions": "ignored"}})
+        await home.nagios("PROBLEM", "CRITICAL", host="other")
+        await home.settled()
+        switch(home, Fault(fault=FaultKind.COMMIT_THEN_DROP, count=1))
+        await told(home, "PROBLEM", "CRITICAL", "one")
+        assert len(home.tickets()) == 2 or await flagged(home)
+
+
+async def test_a_ticket_that_a_person_merged_takes_its_incident_with_it(tmp_path: Path) -> None:
+    async with zammad(tmp_path) as home:
+        await told(home, "PROBLEM", "CRITICAL", "one")
+        source = ticket_id(home.tickets()[0])
+        await home.nagios("PROBLEM", "CRITICAL", host="other")
+        await home.settled()
+        assert home.sandbox.zammad.act(source, "merge")
+        await told(home, "RECOVERY", "OK", "over")
+        merged, target = home.tickets()
+        assert (merged["status"], target["status"]) == ("merged", "closed")
+        await told(home, "PROBLEM", "CRITICAL", "again")
+        assert home.tickets()[1]["status"] == "open"
+
+
+async def test_a_ticket_that_a_person_deleted_is_replaced_at_the_next_word_of_the_problem(tmp_path: Path) -> None:
+    async with zammad(tmp_path) as home:
+        await told(home, "PROBLEM", "CRITICAL", "one")
+        assert home.sandbox.zammad.act(ticket_id(home.tickets()[0]), "delete")
+        await told(home, "PROBLEM", "CRITICAL", "two")
+        (ticket,) = home.tickets()
+        assert ticket["status"] == "new"
+        await told(home, "RECOVERY", "OK", "over")
+        assert home.tickets()[0]["status"] == "closed"
+
+
+async def test_a_stop_in_the_middle_of_a_call_is_looked_up_by_the_next_start(tmp_path: Path) -> None:
+    async with zammad(tmp_path) as home:
+        switch(home, Fault(fault=FaultKind.COMMIT_THEN_HANG, seconds=30, count=1))
+        await home.nagios("PROBLEM", "CRITICAL")
+        await home.gateway.stop(0.0)
+        switch(home)
+        home.gateway = await start(home.folder, home.sandbox_url, ROUTES, config=CONFIG)
+        await home.settled()
+        assert len(home.tickets()) == 1
+
+
+def ticket_id(ticket: JsonObject) -> int:
+    number = ticket["id"]
+    assert isinstance(number, int)
+    return number
