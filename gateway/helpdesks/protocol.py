@@ -8,7 +8,7 @@ moment of the call; they are never part of the stored request.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel
 
@@ -16,6 +16,9 @@ from gateway.model.action import ActionKind, Outcome, TicketDraft
 from gateway.model.incident import TicketRef
 from gateway.model.json import JsonValue
 from gateway.model.reasons import Reason
+
+if TYPE_CHECKING:  # operations stand on this module
+    from gateway.helpdesks.operations import Operation, Operator
 
 
 class Certainty(StrEnum):
@@ -160,7 +163,8 @@ class HelpdeskKind:
     """A kind of helpdesk, as the registry knows it. ``settings`` is its configuration model.
 
     ``check_fields`` tells what is wrong with a route's ``ticket.fields`` under given settings, as far as it can be said
-    before any event: (field, problem, way out).
+    before any event: (field, problem, way out). ``operate`` makes what people use (`gateway.helpdesks.operations`);
+    None: it has no operations for people. ``operations`` are those that this kind can do.
     """
 
     name: str
@@ -168,3 +172,5 @@ class HelpdeskKind:
     capabilities: Capabilities
     connect: Callable[[str, BaseModel], Connector]
     check_fields: Callable[[Mapping[str, JsonValue], BaseModel], Sequence[tuple[str, str, str]]] | None = None
+    operate: "Callable[[str, BaseModel], Operator] | None" = None
+    operations: "frozenset[Operation]" = frozenset()

@@ -10,10 +10,14 @@ from types import MappingProxyType
 from pydantic import BaseModel
 
 from gateway.config.models import HelpdeskSettings
+from gateway.helpdesks.operations import Operation, Operator
 from gateway.helpdesks.osticket.connector import CAPABILITIES, OsTicketConnector
 from gateway.helpdesks.osticket.fields import check_fields
+from gateway.helpdesks.osticket.operator import OsTicketOperator
 from gateway.helpdesks.osticket.settings import OsTicketSettings
+from gateway.helpdesks.otobo.kind import OTOBO, ZNUNY
 from gateway.helpdesks.protocol import Connector, HelpdeskKind
+from gateway.helpdesks.zammad.kind import ZAMMAD
 from gateway.model.json import JsonValue
 
 GROUP = "ticket_gateway.helpdesks"
@@ -27,6 +31,16 @@ def connect(name: str, settings: HelpdeskSettings) -> Connector:
         KeyError: no such kind.
     """
     return HELPDESK_KINDS[settings.kind].connect(name, settings)
+
+
+def operate(name: str, settings: HelpdeskSettings) -> Operator | None:
+    """What people use of a configured helpdesk; None if its kind has no operations for people.
+
+    Raises:
+        KeyError: no such kind.
+    """
+    make = HELPDESK_KINDS[settings.kind].operate
+    return None if make is None else make(name, settings)
 
 
 def _osticket(settings: BaseModel) -> OsTicketSettings:
@@ -43,7 +57,24 @@ def _check_osticket(fields: Mapping[str, JsonValue], settings: BaseModel) -> Seq
     return check_fields(fields, _osticket(settings))
 
 
-_OURS = (HelpdeskKind("osticket", OsTicketSettings, CAPABILITIES, _connect_osticket, _check_osticket),)
+def _operate_osticket(name: str, settings: BaseModel) -> Operator:
+    return OsTicketOperator(name, _osticket(settings))
+
+
+_OURS = (
+    HelpdeskKind(
+        "osticket",
+        OsTicketSettings,
+        CAPABILITIES,
+        _connect_osticket,
+        _check_osticket,
+        _operate_osticket,
+        frozenset({Operation.CREATE}),
+    ),
+    ZAMMAD,
+    OTOBO,
+    ZNUNY,
+)
 
 
 def _all() -> Mapping[str, HelpdeskKind]:

@@ -1,0 +1,1 @@
+"""OTOBO and Znuny: connector, settings, sandbox and what is known of their Generic Interface."""
