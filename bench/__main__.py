@@ -1,6 +1,6 @@
 """`make bench`: speed and size, as ratios against baselines of the same run.
 
-Parts: intake, million, ticket, busy, smtp, memory, slow (with 5 ms added to every commit). Without names, all of them.
+Parts: intake, million, ticket, busy, smtp, pipe, mail, memory, slow (with 5 ms added to every commit). Without names, all of them.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import disk, intake, memory, million, smtp, tickets
+from bench import disk, intake, mail, memory, million, pipe, smtp, tickets
 from bench.disk import Disk
 from bench.figures import Figure, table
 
@@ -45,6 +45,14 @@ PARTS: dict[str, tuple[str, Part]] = {
     "smtp": (
         "Durable SMTP intake: 4 KiB, 16 connections kept open, against Postfix accepting into its queue",
         lambda folder, found, quick: smtp.measure(folder, found, quick=quick),
+    ),
+    "pipe": (
+        "A mail through ticket-gateway-pipe, one process for each",
+        lambda folder, found, quick: pipe.measure(folder, found, quick=quick),
+    ),
+    "mail": (
+        "Reading mail: rate, hostile mails, and 25 MB through the doors",
+        lambda folder, found, quick: mail.measure(folder, found, quick=quick),
     ),
     "memory": ("Memory", lambda folder, _disk, quick: memory.measure(folder, quick=quick)),
     "slow": ("The same with 5 ms added to every commit", _slow),

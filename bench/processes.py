@@ -118,10 +118,18 @@ def _wait_up(running: Running, log: Path) -> None:
 @contextmanager
 def gateway(folder: Path, *, action: str, sandbox: str = NO_SANDBOX, delay: float = 0.0) -> Iterator[Running]:
     """The gateway as users start it, with its own journal in ``folder``; ``delay`` seconds are added to each commit."""
-    folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
+    text = _ROUTES.format(port=port, token=TOKEN, sandbox=sandbox, key=API_KEY, action=action)
+    with serve(folder, text, port, delay) as running:
+        yield running
+
+
+@contextmanager
+def serve(folder: Path, routes: str, port: int, delay: float = 0.0) -> Iterator[Running]:
+    """The gateway with a configuration of the caller's, whose HTTP door is at ``port``."""
+    folder.mkdir(parents=True, exist_ok=True)
     config = folder / "routes.yaml"
-    config.write_text(_ROUTES.format(port=port, token=TOKEN, sandbox=sandbox, key=API_KEY, action=action))
+    config.write_text(routes)
     shipped = folder / "templates"
     if not shipped.exists():
         shipped.symlink_to(Path(__file__).resolve().parent.parent / "templates", target_is_directory=True)

@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import orjson
 
 from bench.client import Client
@@ -28,7 +29,7 @@ DIRECT_HEADERS = {"X-API-Key": API_KEY}
 DIRECT_PATH = "/sandbox/osticket/api/tickets.json"
 BUSY_LATENCY = 0.04
 PAUSE = 0.03
-"""Seconds between events where their latency is measured: each finds the gateway idle."""
+"""Seconds before each event and each direct post where their latency is measured: each finds the machine idle."""
 BUSY_CALLS = 4
 
 
@@ -48,7 +49,9 @@ def latency(folder: Path, disk: Disk, *, quick: bool, delay: float = 0.0) -> lis
     times = 60 if quick else 200
     with sandbox(folder) as desk, gateway(folder, action=TO_TICKETS, sandbox=address(desk), delay=delay) as ours:
         events, direct = _turns(folder, ours, desk, times)
+        usual = _by_a_usual_client(folder, desk, times)
     post = median([one.answered for one in direct]) * 1000
+    library = Figure("for comparison: direct POST with httpx, p50", f"{median(usual) * 1000:.2f} ms")
     made = median([one.created for one in events]) * 1000
     answered = median([one.answered for one in events]) * 1000
     reach = f"direct POST p50 {post:.2f} ms"
@@ -63,6 +66,7 @@ def latency(folder: Path, disk: Disk, *, quick: bool, delay: float = 0.0) -> lis
                 f"by the sandbox's own clock; 3 × {reach}",
                 unit=" ms",
             ),
+            library,
         ]
     fsync = (delay + disk.p50) * 1000
     goal = 3 * post + 4 * fsync
@@ -90,6 +94,7 @@ def _turns(folder: Path, ours: Running, desk: Running, times: int) -> tuple[list
         seconds, answer = send_event(body)
         sent[_number(answer)] = (before, seconds, True)
         body = fresh_request(template, number)
+        time.sleep(PAUSE)  # the same for the other side: both find the machine as idle
         before = time.time()
         seconds, answer = send_direct(body)
         sent[answer.decode().strip()] = (before, seconds, False)
@@ -98,6 +103,19 @@ def _turns(folder: Path, ours: Running, desk: Running, times: int) -> tuple[list
     created = _created(desk)
     found = [(is_event, Times(seconds, created[name] - before)) for name, (before, seconds, is_event) in sent.items()]
     return [one for is_event, one in found if is_event], [one for is_event, one in found if not is_event]
+
+
+def _by_a_usual_client(folder: Path, desk: Running, times: int) -> list[float]:
+    """Seconds of direct posts by the HTTP client that a program would use, under the same pauses."""
+    template, taken = stored_request(folder / "journal.db"), []
+    with httpx.Client(headers={**DIRECT_HEADERS, "Content-Type": "application/json"}, trust_env=False) as client:
+        for number in range(times):
+            body = fresh_request(template, 10_000_000 + number)
+            time.sleep(PAUSE)
+            began = time.perf_counter()
+            client.post(f"http://127.0.0.1:{desk.port}{DIRECT_PATH}", content=body).raise_for_status()
+            taken.append(time.perf_counter() - began)
+    return taken
 
 
 def _poster(client: Client, path: str, headers: dict[str, str]) -> Callable[[bytes], tuple[float, bytes]]:
@@ -131,7 +149,7 @@ def stored_request(path: Path) -> bytes:
     return body.encode()
 
 
-_MID = re.compile(rb"tg-[0-9a-f]{32}@")
+_MID = re.compile(rb"tg-[0-9a-f-]{32,}@")
 
 
 def fresh_request(template: bytes, number: int) -> bytes:

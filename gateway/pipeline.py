@@ -6,7 +6,8 @@
                 accept      _parse    route     └───── process ────┘     Delivery
 
 `Pipeline.accept` is called by the doors; `Pipeline.run` takes what they accepted through parse to the journal's
-`commit_processed`, from where :mod:`gateway.delivery` takes the actions to the helpdesks.
+`commit_processed`, from where :mod:`gateway.delivery` takes the actions to the helpdesks. What an incident has to do later
+(`confirm`, `hold`, `escalate`, `expire`) is done by `Pipeline.timers`, when all that was received before is processed.
 
 Parsing is parallel; correlation takes the receipts of one source in the order of receipt. A receipt that cannot be parsed in
 time steps aside and comes back; after `TRIES` tries it is processed as `raw`, and if that fails too it is a dead letter.
@@ -18,13 +19,17 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.config.models import SourceSettings
+from gateway.delivery.worker import FirstCall
+from gateway.firing import Timers
 from gateway.isolation import Isolation, Stopped
-from gateway.journal.protocol import CommitResult, HistoryLine, Journal, JournalError, JournalFull, Processed
+from gateway.journal.protocol import CommitResult, HistoryLine, Journal, JournalError, JournalFull, Processed, Timer
 from gateway.judging import Routed, lookup, route
+from gateway.model.action import ActionKind, NewAction
 from gateway.model.reasons import Reason
 from gateway.model.receipt import Accepted, NewReceipt, Parsed, Receipt
 from gateway.processing import TRIES, facts_of, process, raw_event
@@ -40,6 +45,9 @@ BATCH = 16
 """Receipts that are correlated and committed together: few enough that their rows do not hold up the loop."""
 TURN = 0.002
 """Seconds after which a batch lets others have their turn: answers, and calls that have ended."""
+AT_ONCE = 16 * 1024
+"""Octets up to which a body is worked on while the journal still writes it down: these lie in its row, in one queue with
+what comes of them. Larger ones may lie in files of their own, which must be there first."""
 SMALL = 256 * 1024
 """Octets up to which a body is parsed in place; a larger one goes to a process that can be stopped."""
 PARSE_TIME = 15.0
@@ -78,6 +86,14 @@ class Observer(Protocol):
         """A try failed; the receipt comes back or is set aside."""
         ...
 
+    def fired(self, timer: Timer, processed: Processed) -> None:
+        """A timer of an incident has fired, durably."""
+        ...
+
+    def timer_failed(self, timer: Timer, error: BaseException) -> None:
+        """Firing failed; it is tried again later."""
+        ...
+
 
 @dataclass(slots=True)
 class _Job:
@@ -97,14 +113,26 @@ class Pipeline:
         observer: Observer,
         *,
         wake_delivery: Callable[[Iterable[str]], None],
+        first_call: Callable[[NewAction, str, Sequence[bytes]], FirstCall | None] = lambda *_: None,
+        examine: Callable[[Receipt, SourceSettings, Parsed], Awaitable[Parsed]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``wake_delivery`` is told the names of helpdesks that have something to do."""
+        """``wake_delivery`` is told the names of helpdesks that have something to do.
+
+        ``first_call`` prepares the call of an action (with its receipt's id and its attachments' contents) whose helpdesk
+        could take it at once; its intent is then written in the transaction that makes the action.
+
+        ``examine`` adds to the events of a kind that is parsed apart what can only be asked outside (DNS). It never raises
+        and ends within seconds; only receipts of the same source wait for it.
+        """
         self.rules = rules
         self.tickets = TicketWaiters(journal.reader(), self._is_in_hand)
+        self.timers = Timers(journal, lambda: self.rules, observer, wake_delivery=wake_delivery, clock=clock)
         self._journal = journal
         self._observer = observer
         self._wake_delivery = wake_delivery
+        self._first_call = first_call
+        self._examine = examine
         self._clock = clock
         self._isolation = Isolation()
         self._lanes: dict[str, deque[_Job]] = {}
@@ -113,6 +141,7 @@ class Pipeline:
         self._held = 0  # receipts in lanes, or claimed by an accept that is under way
         self._behind = True  # there may be receipts in the journal that are in no lane
         self._unclaimed = 0  # accepts under way that do not claim
+        self._coming: deque[asyncio.Future[list[Accepted]]] = deque()  # the same, where a future brings the answer
         self._waited = 0  # accepts so far that did not claim
         self._arrived = 0  # accepts so far
         self._failures: dict[str, int] = {}  # how often a receipt stepped aside, by its id
@@ -128,35 +157,85 @@ class Pipeline:
     async def accept(self, new: NewReceipt) -> Accepted:
         """Make a receipt durable and have it processed (see `gateway.receive.intake.Intake`).
 
-        While there is room the receipt goes on from memory, claimed by the same transaction that made it durable; else
+        While there is room the receipt goes on from memory, claimed by the same transaction that makes it durable; else
         it is read back from the journal when its turn comes. Order is kept: once one had to wait, all later ones do.
+
+        What goes on from memory goes on while the disk is still writing the receipt down: whatever comes of it is
+        written after it, and comes to nothing (GONE) if the receipt did.
         """
+        if (future := self.accept_soon(new)) is not None:
+            return (await future)[0]
+        self._arrived += 1
+        if self._has_room:
+            return await self._accept_at_hand(new)
+        self._wait_in_journal()
+        try:
+            return await self._journal.accept(new)
+        finally:
+            self._waits_in_journal()
+
+    def accept_soon(self, new: NewReceipt) -> "asyncio.Future[list[Accepted]] | None":
+        """`accept` of a small receipt without a coroutine; None for a larger one."""
         if self._closed:
             raise IntakeClosed
+        if len(new.body) > AT_ONCE:
+            return None
+        claim = self._has_room
+        future = self._journal.accept_soon(new, claim=claim)
+        if future is None:
+            return None
         self._arrived += 1
-        claim = not self._behind and self._held < HANDED and self._octets < HANDED_OCTETS
         if claim:
             self._hold(new.body)
+            self._hand(new.as_receipt())
         else:
             self._behind = True
-            self._unclaimed += 1
             self._waited += 1
+            self._coming.append(future)
+            if len(self._coming) == 1:
+                future.add_done_callback(self._came)
+        return future
+
+    def _came(self, _: object) -> None:
+        """Receipts that go on only from the journal are there: one call for all that share a commit."""
+        while self._coming and self._coming[0].done():
+            self._coming.popleft()
+        if self._coming:
+            self._coming[-1].add_done_callback(self._came)
+        self._wake.set()
+
+    def _wait_in_journal(self) -> None:
+        """A receipt is on its way that goes on only from the journal."""
+        self._behind = True
+        self._unclaimed += 1
+        self._waited += 1
+
+    def _waits_in_journal(self) -> None:
+        """It is there, or came to nothing."""
+        self._unclaimed -= 1
+        self._wake.set()
+
+    @property
+    def _has_room(self) -> bool:
+        """Whether a receipt may go on from memory."""
+        return not self._behind and self._held < HANDED and self._octets < HANDED_OCTETS
+
+    async def _accept_at_hand(self, new: NewReceipt) -> Accepted:
+        """One whose body takes time to be written down: it goes on when it is there."""
+        self._hold(new.body)
         handed = False
         try:
-            accepted = await self._journal.accept(new, claim=claim)
-            if claim and accepted.duplicate_of is None:
+            accepted = await self._journal.accept(new, claim=True)
+            if accepted.duplicate_of is None:
                 self._hand(new.as_receipt())
                 handed = True
         except asyncio.CancelledError:
-            if claim:  # it may have become durable under our claim: whoever reads it back must be able to
-                self._background(self._give_back(new.id))
+            # It may have become durable under our claim: whoever reads it back must be able to.
+            self._background(self._give_back(new.id))
             raise
         finally:
-            if not claim:
-                self._unclaimed -= 1
-            elif not handed:
+            if not handed:
                 self._let_go(new.body)
-        self._wake.set()
         return accepted
 
     async def accept_all(self, new: Sequence[NewReceipt]) -> list[Accepted]:
@@ -166,14 +245,11 @@ class Pipeline:
         if self._closed:
             raise IntakeClosed
         self._arrived += len(new)
-        self._behind = True
-        self._unclaimed += 1
-        self._waited += 1
+        self._wait_in_journal()
         try:
             return await self._journal.accept_all(new)
         finally:
-            self._unclaimed -= 1
-            self._wake.set()
+            self._waits_in_journal()
 
     async def wait_ticket(self, receipt_id: str, timeout: float) -> Progress:
         """Wait until the receipt's ticket is known or nothing more will come, at most ``timeout`` seconds."""
@@ -218,6 +294,7 @@ class Pipeline:
         """Finish the batch at hand; the rest stays in the journal for the next start."""
         self.close()
         self._stopping = True
+        self.timers.stop()
         self._wake.set()
         for task in list(self._tasks):
             task.cancel()
@@ -228,7 +305,7 @@ class Pipeline:
         """Take waiting receipts from the journal into the lanes, in their order."""
         if not self._behind or self._held >= HANDED // 2 or self._octets >= HANDED_OCTETS // 2:
             return
-        quiet, waited = self._unclaimed == 0, self._waited
+        quiet, waited = not self._unclaimed and not self._coming, self._waited
         claimed = await self._journal.claim_receipts(
             limit=min(HANDED - self._held, self._claim_most),
             now=self._clock(),
@@ -258,6 +335,7 @@ class Pipeline:
         job = _Job(receipt)
         self._at_hand.add(receipt.id)
         self._lanes.setdefault(receipt.source, deque()).append(job)
+        self._wake.set()
         if self._is_apart(receipt):
             self._background(self._parse_apart(job))
 
@@ -289,7 +367,10 @@ class Pipeline:
             if settings is None or kind is None:
                 job.parsed = self._parse(job.receipt)
             else:
-                job.parsed = await self._isolation.run(PARSE_TIME, kind.parse, job.receipt, settings)
+                parsed = await self._isolation.run(PARSE_TIME, kind.parse, job.receipt, settings)
+                if kind.apart and self._examine is not None:
+                    parsed = await self._examine(job.receipt, settings, parsed)
+                job.parsed = parsed
         except Stopped as error:
             self._lanes[job.receipt.source].remove(job)
             await self._step_aside(job.receipt, "parse", error)
@@ -377,8 +458,10 @@ class Pipeline:
                 # What it had done to the facts by then will not be written: those behind it must not believe it.
                 untold = [later for later, _ in routed[position + 1 :]]
                 break
-        results = await self._write([(job.receipt, processed) for job, processed in work])
-        self._wake_delivery({action.helpdesk for _, processed in work for action in processed.actions})
+        call = self._call_at_once(work[0][1]) if len(batch) == len(work) == 1 else None
+        results = await self._write([(job.receipt, processed) for job, processed in work], call)
+        if call is None or not call.gone:
+            self._wake_delivery({action.helpdesk for _, processed in work for action in processed.actions})
         again: list[_Job] = []
         for (job, processed), result in zip(work, results, strict=True):
             if result is None:
@@ -394,10 +477,25 @@ class Pipeline:
                 self.tickets.processed(processed, facts.incidents)
         return again + untold
 
-    async def _write(self, work: Sequence[tuple[Receipt, Processed]]) -> list[CommitResult | None]:
+    def _call_at_once(self, processed: Processed) -> FirstCall | None:
+        """The call of a receipt's one action, a create, if its helpdesk could take it the moment it is written."""
+        if len(processed.actions) != 1 or processed.actions[0].kind is not ActionKind.CREATE:
+            return None
+        [action] = processed.actions
+        if action.receipt:  # a timer has issued it; it tells of an earlier receipt
+            return None
+        files = {record.index: record.event.attachments for record in processed.events}
+        contents = [files[one.event][one.index].content for one in action.draft.attachments]
+        if sum(map(len, contents)) > SMALL:
+            return None  # making its request takes time: not here
+        return self._first_call(action, processed.receipt, contents)
+
+    async def _write(
+        self, work: Sequence[tuple[Receipt, Processed]], call: FirstCall | None
+    ) -> list[CommitResult | None]:
         """Commit a batch; if one of it cannot be written at all, each by itself, so that its neighbours go on."""
         try:
-            return list(await self._commit_when_there_is_room([processed for _, processed in work]))
+            return list(await self._commit_when_there_is_room([processed for _, processed in work], call))
         except JournalError:
             raise
         except Exception:  # noqa: BLE001 - found out below whose fault it is
@@ -413,12 +511,22 @@ class Pipeline:
                 results.append(None)
         return results
 
-    async def _commit_when_there_is_room(self, work: Sequence[Processed]) -> list[CommitResult]:
+    async def _commit_when_there_is_room(
+        self, work: Sequence[Processed], call: FirstCall | None = None
+    ) -> list[CommitResult]:
         while work:
             try:
-                return await self._journal.commit_processed(work)
+                if call is None:
+                    return await self._journal.commit_processed(work)
+                [processed] = work
+                result, begun = await self._journal.commit_and_begin(processed, call.intent)
             except JournalFull:
+                call = None  # its deadline would not hold any more
                 await asyncio.sleep(POLL)
+                continue
+            if begun:
+                call.go()
+            return [result]
         return []
 
     async def _step_aside(self, receipt: Receipt, stage: str, error: BaseException) -> None:

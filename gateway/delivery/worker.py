@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -19,15 +19,17 @@ from gateway.delivery.schedule import Next, after_call, after_look_up, too_old
 from gateway.faultpoints import Point, hit
 from gateway.helpdesks.protocol import Connector, Http, Order
 from gateway.journal.protocol import (
+    FIRST_FENCE,
     AttachmentGone,
     FinishedAttempt,
     HelpdeskState,
     HistoryLine,
+    Intent,
     Journal,
     JournalError,
     JournalFull,
 )
-from gateway.model.action import Action, ActionStatus, Outcome, OutcomeKind
+from gateway.model.action import Action, ActionStatus, NewAction, Outcome, OutcomeKind
 from gateway.model.incident import TicketRef
 from gateway.model.reasons import Reason
 
@@ -70,6 +72,26 @@ class Watcher(Protocol):
         ...
 
 
+class FirstCall:
+    """A create that may be called as soon as its intent is durable, without being claimed from the queue first.
+
+    ``intent`` is written together with the action (`Journal.commit_and_begin`); if it was, `go` must follow. ``gone`` is
+    true from then on.
+    """
+
+    def __init__(self, delivery: "Delivery", action: Action, order: Order, intent: Intent) -> None:
+        self.intent = intent
+        self.gone = False
+        self._delivery = delivery
+        self._action = action
+        self._order = order
+
+    def go(self) -> None:
+        """The intent is durable: call."""
+        self.gone = True
+        self._delivery.go(self._action, self._order, self.intent)
+
+
 class Delivery:
     """Delivers the actions of one helpdesk until it is stopped."""
 
@@ -97,6 +119,7 @@ class Delivery:
         self._calls = asyncio.Semaphore(settings.limits.concurrency)
         self._running: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
+        self._ready = False
         self._stopping = False
         self._average = 0.0
         self._due: list[float] = []
@@ -121,9 +144,41 @@ class Delivery:
         """There may be something to do."""
         self._wake.set()
 
+    def first_call(self, new: NewAction, receipt: str, contents: Sequence[bytes]) -> FirstCall | None:
+        """Prepare the call of an action that is about to be written, if it could be claimed the moment it is.
+
+        None while anything stands in its way: a pause, an open breaker, a rate, calls that wait for their turn, age,
+        or a draft that no request can be made of (the usual way then says so). ``receipt`` is what it comes from,
+        ``contents`` are its attachments'.
+        """
+        now = self._clock()
+        if (
+            not self._ready
+            or self._stopping
+            or self._state.paused_since is not None
+            or self._bucket is not None
+            or self._breaker.state is not BreakerState.CLOSED
+            or len(self._running) >= self._limits.concurrency
+            or now - new.queued_at > LONGEST_INTENT
+        ):
+            return None
+        action = Action.first(new, receipt=receipt, fence=FIRST_FENCE, paused_before=self._state.paused_total)
+        order = _order(action, contents)
+        try:
+            request = self._connector.prepare(order)
+        except Exception:  # noqa: BLE001 - the usual way prepares it again and sets it aside with the reason
+            return None
+        deadline = now + LONGEST_INTENT + self._limits.timeout
+        return FirstCall(self, action, order, Intent(new.id, request, now, deadline, deadline + self._limits.settle))
+
+    def go(self, action: Action, order: Order, intent: Intent) -> None:
+        """Call an action whose intent is durable (`FirstCall`)."""
+        self._start(self._first(action, order, intent))
+
     async def run(self) -> None:
         """Deliver until `stop`; raises what the journal raises when it is broken."""
         self._state = await self._journal.helpdesk_state(self._connector.name)
+        self._ready = True
         while not self._stopping:
             self._wake.clear()
             try:
@@ -175,12 +230,15 @@ class Delivery:
             lease=self._limits.timeout + 30.0,
         )
         for action in actions:
-            task = asyncio.create_task(self._guarded(action))
-            self._running.add(task)
-            task.add_done_callback(self._ended)
+            self._start(self._guarded(action))
             if self._bucket is not None:
                 self._bucket.take()
         return len(actions) == room and not self._running
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
@@ -233,28 +291,31 @@ class Delivery:
 
     async def _order(self, action: Action) -> Order:
         contents = [await self._journal.attachment(reference) for reference in action.draft.attachments]
-        return Order(
-            action=action.id,
-            kind=action.kind,
-            marker=action.marker,
-            draft=action.draft,
-            ticket=action.ticket,
-            queued_at=action.queued_at,
-            receipt=action.receipt,
-            attachments=contents,
-            left_out=action.degraded,
-        )
+        return _order(action, contents)
+
+    async def _first(self, action: Action, order: Order, intent: Intent) -> None:
+        """The rest of an attempt whose intent was written with its action."""
+        if self._stopping:
+            await self._cut_off(action, OutcomeKind.NOT_SENT, "stopped before the call")
+            return
+        await self._take_turn(action)
+        await self._perform(action, order, intent.request, intent.deadline, intent.started_at, looks_up=False)
+
+    async def _take_turn(self, action: Action) -> None:
+        """Wait until a begun attempt may call."""
+        try:
+            await self._calls.acquire()
+        except asyncio.CancelledError:
+            await self._cut_off(action, OutcomeKind.NOT_SENT, "stopped before the call")
+            raise
 
     async def _attempt(self, action: Action, order: Order, request: bytes) -> None:
         looks_up = action.resolve and action.id not in self._proven_absent
         if self._ahead:
             begun = await self._begin(action, request)
-            try:
-                await self._calls.acquire()
-            except asyncio.CancelledError:
-                if begun is not None:
-                    await self._cut_off(action, OutcomeKind.NOT_SENT, "stopped before the call")
-                raise
+            if begun is None:
+                return
+            await self._take_turn(action)
         else:
             await self._calls.acquire()
             try:
@@ -265,7 +326,12 @@ class Delivery:
         if begun is None:
             self._calls.release()
             return
-        deadline, started = begun
+        await self._perform(action, order, request, *begun, looks_up=looks_up)
+
+    async def _perform(
+        self, action: Action, order: Order, request: bytes, deadline: float, started: float, *, looks_up: bool
+    ) -> None:
+        """Call, its turn having come, and record the outcome."""
         if self._clock() - started > LONGEST_INTENT:
             self._calls.release()
             waited = Outcome(OutcomeKind.NOT_SENT, Reason.NOT_SENT, "its turn came too late; not called")
@@ -506,6 +572,20 @@ class _Bucket:
     def take(self) -> None:
         """A call is made."""
         self._next = max(self._next, time.monotonic()) + self._gap
+
+
+def _order(action: Action, contents: Sequence[bytes]) -> Order:
+    return Order(
+        action=action.id,
+        kind=action.kind,
+        marker=action.marker,
+        draft=action.draft,
+        ticket=action.ticket,
+        queued_at=action.queued_at,
+        receipt=action.receipt,
+        attachments=contents,
+        left_out=action.degraded,
+    )
 
 
 def _told(outcome: Outcome) -> str:

@@ -23,6 +23,7 @@ from typing import Generic, TypeVar, cast
 from gateway import faultpoints
 from gateway.faultpoints import Point
 from gateway.journal.intake import Intake, Recent, write_intake
+from gateway.journal.pace import Pace
 from gateway.journal.protocol import JournalBroken, JournalError, JournalFull
 
 COMMIT_DELAY = "TICKET_GATEWAY_COMMIT_DELAY_MS"
@@ -34,8 +35,7 @@ _MOST_ON_LOOP = 512 * 1024  # octets of bodies
 _MOST_OTHERS = 64
 _CHECKPOINT_AFTER = 32 * 2**20  # octets written, roughly
 _ROOM_EVERY = 0.25
-_FEW = 2  # pieces of work; with more, the thread's fsync overlaps with what the loop does for others
-_FAST = 0.0008  # seconds; a commit that takes longer on average never runs on the loop
+_FEW = 2  # pieces of work that are no intake; with others, the thread's fsync overlaps with what the loop does for them
 
 T = TypeVar("T")
 
@@ -76,7 +76,7 @@ _PATIENCE = 10_000  # ms that the thread waits for another program's lock; the l
 class Work(Generic[T]):
     """Something to be done inside the next transaction. ``abandoned`` is told if nobody waits for the answer any more."""
 
-    sort: Sort
+    sorts: tuple[Sort, ...]
     run: Callable[[sqlite3.Connection], T]
     future: "asyncio.Future[T]"
     abandoned: Callable[[T], None] | None = None
@@ -91,7 +91,7 @@ class _Batch:
     @property
     def short(self) -> bool:
         """Whether writing its rows may hold up the loop."""
-        return all(work.sort in _ON_LOOP for work in self.works) and (
+        return all(sort in _ON_LOOP for work in self.works for sort in work.sorts) and (
             sum(intake.octets for intake in self.intake) < _MOST_ON_LOOP
         )
 
@@ -130,7 +130,7 @@ class Writer:
         self._delay = float(os.environ.get(COMMIT_DELAY) or 0) / 1000
         self._unsynced = 0
         self._changes = 0
-        self._usual = 1.0  # seconds that a commit takes, a moving average; slow until proven otherwise
+        self._pace = Pace()
         self._task = asyncio.get_running_loop().create_task(self._run(), name="journal-flusher")
 
     def check(self) -> None:
@@ -163,15 +163,17 @@ class Writer:
         sort: Sort,
         run: Callable[[sqlite3.Connection], T],
         *,
+        also: Sort | None = None,
         abandoned: Callable[[T], None] | None = None,
     ) -> T:
         """Run a function inside the next transaction; its result, once that transaction is durable.
 
+        ``also`` names a second sort, for work that does two steps at once.
         An exception of ``run`` undoes only what that function wrote, and is raised here.
         """
         self.check()
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        work = Work(sort, run, future, abandoned)
+        work = Work((sort,) if also is None else (sort, also), run, future, abandoned)
         (self._urgent if sort in _URGENT else self._others).append(cast("Work[object]", work))
         self._wake.set()
         return await future
@@ -234,11 +236,11 @@ class Writer:
     async def _store(self, batch: _Batch) -> None:
         if batch.short and self._begun():
             self._write(batch)
-            if len(batch.intake) + len(batch.works) <= _FEW and self._usual < _FAST:
-                self._commit(batch)  # to wake the thread and come back would take longer than the disk does
+            if not batch.intake and len(batch.works) <= _FEW and self._pace.fast:
+                self._pace.took(self._commit(batch))
                 await asyncio.sleep(0)
             else:
-                await self._on_thread(partial(self._commit, batch))
+                self._pace.took_elsewhere(await self._on_thread(partial(self._commit, batch)))
         else:
             await self._on_thread(partial(self._wait_and_commit, batch))
 
@@ -284,10 +286,10 @@ class Writer:
         finally:
             self._connection.execute("PRAGMA busy_timeout = 0")
 
-    def _commit(self, batch: _Batch) -> None:
-        """Write the open transaction to disk."""
+    def _commit(self, batch: _Batch) -> float:
+        """Write the open transaction to disk; gives back the seconds that took."""
         connection = self._connection
-        sorts = ({Sort.ACCEPT} if batch.intake else set()) | {work.sort for work in batch.works}
+        sorts = ({Sort.ACCEPT} if batch.intake else set()) | {sort for work in batch.works for sort in work.sorts}
         sorts.discard(Sort.OTHER)
         with self._undone_on_error():
             if self._delay:
@@ -297,12 +299,12 @@ class Writer:
             began = time.monotonic()
             connection.execute("COMMIT")
             took = time.monotonic() - began + self._delay
-            self._usual = took if self._usual == 1.0 else 0.9 * self._usual + 0.1 * min(took, 10 * _FAST)
             for sort in sorts:
                 faultpoints.hit(_AFTER[sort])
         changes = connection.total_changes
         self._unsynced += (changes - self._changes) * 512 + sum(intake.octets for intake in batch.intake)
         self._changes = changes
+        return took
 
     def _checkpoint(self) -> None:
         """Move the log into the database here, where an fsync that fails is seen (an automatic one hides it)."""

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 
 from gateway.journal.bodies import Stored
 from gateway.journal.processing import paused_until, place
-from gateway.journal.protocol import FinishedAttempt, HistoryLine
+from gateway.journal.protocol import FIRST_FENCE, RELEASED, FinishedAttempt, HistoryLine, Intent
 from gateway.journal.rows import (
     clean,
     draft_from_json,
@@ -16,8 +16,8 @@ from gateway.journal.rows import (
     ticket_to_json,
     write_history,
 )
-from gateway.model.action import Action, ActionKind, ActionStatus, OutcomeKind
-from gateway.model.reasons import Reason
+from gateway.model.action import Action, ActionKind, ActionStatus, NewAction, OutcomeKind
+from gateway.model.reasons import HELD, Reason
 
 # ------------------------------------------------------------------------------------------------------------ claims
 
@@ -142,6 +142,35 @@ def begin(
     if before is None or (before["content"], before["file"]) != (stored.content, stored.file):
         connection.execute(_REQUEST, (action_id, stored.content, stored.file))
     return True
+
+
+_CREATING = """
+SELECT 1 FROM action
+WHERE helpdesk = ? AND requester = ? AND kind = 'create' AND status IN ('in_flight', 'unknown') AND id != ? LIMIT 1
+"""
+
+
+def begin_first(connection: sqlite3.Connection, action: NewAction, intent: Intent, creating: Collection[str]) -> bool:
+    """Begin the first attempt of an action of this very transaction, unless something stands before it.
+
+    ``creating`` are the requesters for whom a create is claimed by others.
+    """
+    if action.kind is ActionKind.CREATE and action.requester:
+        who = (action.helpdesk, action.requester)
+        known = bool(_seen(connection, action.helpdesk, {action.requester}))
+        if not known and (
+            action.requester in creating or connection.execute(_CREATING, (*who, action.id)).fetchone() is not None
+        ):
+            return False
+    return begin(
+        connection,
+        action.id,
+        FIRST_FENCE,
+        Stored(intent.request, None),
+        started_at=intent.started_at,
+        deadline=intent.deadline,
+        resolve_at=intent.resolve_at,
+    )
 
 
 _FINISH = """
@@ -298,11 +327,15 @@ def _requeue_action(connection: sqlite3.Connection, name: str, now: float) -> bo
     return True
 
 
+_REQUEUE_RECEIPT = """
+UPDATE receipt SET status = 'accepted', tries = 0, reason = NULL, detail = '', envelope = CASE
+    WHEN reason IN (SELECT value FROM json_each(?2)) THEN json_set(envelope, ?1, reason) ELSE envelope END
+WHERE id = ?3 AND status = 'dead'
+"""
+
+
 def _requeue_receipt(connection: sqlite3.Connection, name: str, now: float) -> bool:
-    cursor = connection.execute(
-        "UPDATE receipt SET status = 'accepted', tries = 0, reason = NULL, detail = '' WHERE id = ? AND status = 'dead'",
-        (name,),
-    )
+    cursor = connection.execute(_REQUEUE_RECEIPT, (f"$.{RELEASED}", dumps(sorted(HELD)).decode(), name))
     if cursor.rowcount == 0:
         return False
     connection.execute("DELETE FROM event WHERE receipt = ?", (name,))

@@ -4,6 +4,7 @@ Written on its own, not over shared SQL or helpers of the SQLite journal, so tha
 opinions.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,8 +12,15 @@ from dataclasses import dataclass, field, replace
 import orjson
 
 from gateway.journal.protocol import (
+    FIRST_FENCE,
+    INCIDENT_RATE,
+    MOST_MAILS,
+    MOST_PARTICIPANTS,
+    RELEASED,
+    REMEMBERED,
     UNBOUNDED,
     ActionView,
+    Arrival,
     AttachmentGone,
     AttemptView,
     CommitResult,
@@ -23,17 +31,21 @@ from gateway.journal.protocol import (
     FinishedAttempt,
     HelpdeskState,
     HistoryLine,
+    Intent,
     JournalError,
     Known,
+    KnownThreads,
     Lookup,
+    MailTaken,
+    NewArrival,
     NewTimer,
     Processed,
     Reader,
     ReceiptLine,
     ReceiptView,
+    ThreadLookup,
     Timer,
 )
-from gateway.journal.rows import event_to_json
 from gateway.model.action import (
     UNFINISHED,
     Action,
@@ -43,9 +55,11 @@ from gateway.model.action import (
     NewAction,
     OutcomeKind,
 )
+from gateway.model.event import event_to_json
 from gateway.model.incident import Incident, IncidentState, TicketRef, Tombstone
-from gateway.model.reasons import Reason
+from gateway.model.reasons import HELD, Reason
 from gateway.model.receipt import Accepted, NewReceipt, Receipt, ReceiptStatus
+from gateway.model.silence import Silence
 
 _ACTIVE = frozenset({ActionStatus.QUEUED, ActionStatus.IN_FLIGHT, ActionStatus.UNKNOWN})
 _BUSY = frozenset({ActionStatus.IN_FLIGHT, ActionStatus.UNKNOWN})
@@ -91,6 +105,9 @@ class _Action:
         return (self.new.incident, self.new.helpdesk)
 
 
+_HOLDING = frozenset({IncidentState.PENDING, IncidentState.RECOVERING})
+
+
 class MemoryJournal:
     """Implements `Journal` and `Reader`."""
 
@@ -103,11 +120,15 @@ class MemoryJournal:
         self._tickets: dict[str, TicketRef] = {}
         self._plans: dict[str, bytes] = {}
         self._tombstones: dict[tuple[str, str, str], Tombstone] = {}
+        self._arrivals: dict[str, dict[str, NewArrival]] = {}
+        self._mails: list[MailTaken] = []
+        self._participants: dict[str, list[str]] = {}
         self._actions: dict[str, _Action] = {}
         self._timers: dict[str, NewTimer] = {}
         self._attachments: dict[tuple[str, int, int], bytes] = {}
         self._helpdesks: dict[str, HelpdeskState] = {}
         self._requesters: set[tuple[str, str]] = set()
+        self._silences: dict[str, Silence] = {}
         self._history: list[HistoryLine] = []
         self._closed = False
 
@@ -121,6 +142,10 @@ class MemoryJournal:
         """Keep a receipt, or recognise it."""
         self._check()
         return self._accept(new, claim=claim)
+
+    def accept_soon(self, new: NewReceipt, *, claim: bool = False) -> "asyncio.Future[list[Accepted]] | None":  # noqa: ARG002 - never at once
+        """Always left to `accept`."""
+        return None
 
     async def accept_all(self, new: Sequence[NewReceipt]) -> list[Accepted]:
         """Keep several receipts: all or none."""
@@ -201,14 +226,84 @@ class MemoryJournal:
         ):
             if stone.key in lookup.keys and stone.expires_at > now:
                 tombstones[stone.key] = (*tombstones.get(stone.key, ()), stone)
-        seen = [*by_key.values(), *(incident for group in by_member.values() for incident in group)]
+        threads = self._threads(lookup.threads) if lookup.threads is not None else KnownThreads()
+        of_hosts = tuple(
+            self._with_ticket(one)
+            for one in sorted(self._incidents.values(), key=lambda one: one.id)
+            if one.host
+            and one.host in lookup.hosts
+            and not one.service
+            and (one.closed_at is None or one.closed_at > now - REMEMBERED)
+        )
+        seen = [
+            *by_key.values(),
+            *(incident for group in by_member.values() for incident in group),
+            *threads.incidents.values(),
+        ]
         return Known(
             by_key=by_key,
             by_member=by_member,
             tombstones=tombstones,
             duplicates={key: self._event_keys[key][:2] for key in lookup.duplicates if key in self._event_keys},
-            plans={incident.plan: self._plans[incident.plan] for incident in seen if incident.plan in self._plans},
+            plans={one.plan: self._plans[one.plan] for one in (*seen, *of_hosts) if one.plan in self._plans},
+            arrivals=self._counted([*lookup.rates, *(INCIDENT_RATE + one.id for one in seen)]) if lookup.rates else {},
+            threads=threads,
+            of_hosts=of_hosts,
+            held={
+                (timer.incident, timer.kind): timer.held
+                for timer in self._timers.values()
+                if timer.held is not None
+                and any(timer.incident == one.id and one.state in _HOLDING for one in (*seen, *of_hosts))
+            },
         )
+
+    def _threads(self, lookup: ThreadLookup) -> KnownThreads:
+        mails: dict[tuple[str, str], tuple[str, ...]] = {}
+        for taken in reversed(self._mails):
+            place = (taken.source, taken.message_id)
+            if place in lookup.mails:
+                mails[place] = (*mails.get(place, ()), taken.incident)
+        markers = {a.new.marker: a.new.incident for a in self._actions.values() if a.new.marker in lookup.markers}
+        tickets: dict[tuple[str, str], tuple[str, ...]] = {}
+        order = sorted(self._incidents.values(), key=lambda one: (one.opened_at, one.id), reverse=True)
+        for incident in sorted(order, key=lambda one: one.state is IncidentState.CLOSED):
+            ticket = self._tickets.get(incident.id)
+            place = (incident.helpdesk, ticket.number if ticket is not None else "")
+            if ticket is not None and place in lookup.tickets:
+                tickets[place] = (*tickets.get(place, ()), incident.id)
+        named = {*lookup.incidents, *markers.values()}
+        named |= {name for group in (*mails.values(), *tickets.values()) for name in group}
+        incidents = {name: self._with_ticket(self._incidents[name]) for name in named if name in self._incidents}
+        running = {one.key for one in self._incidents.values() if one.state is not IncidentState.CLOSED}
+        return KnownThreads(
+            incidents=incidents,
+            mails=mails,
+            markers=markers,
+            tickets=tickets,
+            participants={n: frozenset(self._participants[n]) for n in incidents if self._participants.get(n)},
+            open_keys=frozenset(
+                one.key for one in incidents.values() if one.state is IncidentState.CLOSED and one.key in running
+            ),
+        )
+
+    def _take_mail(self, taken: MailTaken) -> None:
+        place = (taken.incident, taken.source, taken.message_id)
+        known = [one for one in self._mails if one.incident == taken.incident]
+        if taken.message_id and place not in {(one.incident, one.source, one.message_id) for one in known}:
+            self._mails.append(taken)
+            for old in known[: max(0, len(known) + 1 - MOST_MAILS)]:
+                self._mails.remove(old)
+        addresses = self._participants.setdefault(taken.incident, [])
+        for address in taken.participants:
+            if address not in addresses and len(addresses) < MOST_PARTICIPANTS:
+                addresses.append(address)
+
+    def _counted(self, keys: Sequence[str]) -> dict[str, tuple[Arrival, ...]]:
+        return {key: tuple(new.arrival for new in self._newest_arrivals(key)) for key in keys if key in self._arrivals}
+
+    def _newest_arrivals(self, key: str) -> list[NewArrival]:
+        kept = self._arrivals[key].values()
+        return sorted(kept, key=lambda new: (new.arrival.at, new.arrival.receipt), reverse=True)
 
     def _newest(self, key: str) -> Incident | None:
         closed: Incident | None = None
@@ -243,12 +338,18 @@ class MemoryJournal:
         for change in processed.incidents:
             self._incidents[change.incident.id] = replace(change.incident, ticket=None)
         for action in sorted(processed.actions, key=lambda action: action.sequence):
-            self._add_action(action, processed.receipt)
+            self._add_action(action, action.receipt or processed.receipt)
         for timer_id in (*processed.cancelled_timers, processed.timer):
             self._timers.pop(timer_id, None)
         self._timers.update({timer.id: timer for timer in processed.timers})
         for stone in processed.tombstones:
             self._tombstones[stone.key, stone.origin_key, stone.problem_id] = stone
+        for new in processed.arrivals:
+            key = new.arrival.key
+            self._arrivals.setdefault(key, {})[new.arrival.receipt] = new
+            self._arrivals[key] = {one.arrival.receipt: one for one in self._newest_arrivals(key)[: new.keep]}
+        for taken in processed.mails:
+            self._take_mail(taken)
         self._history += processed.history
         if held is not None:
             self._finish_receipt(held, processed)
@@ -318,6 +419,30 @@ class MemoryJournal:
         running = max(0.0, now - state.paused_since) if state.paused_since is not None else 0.0
         return state.paused_total + running
 
+    async def commit_and_begin(self, processed: Processed, intent: Intent) -> tuple[CommitResult, bool]:
+        """Write a `Processed` and begin the first attempt of one of its creates."""
+        [result] = await self.commit_processed([processed])
+        action = self._actions.get(intent.action)
+        if result is not CommitResult.COMMITTED or action is None or action.status is not ActionStatus.QUEUED:
+            return result, False
+        if self._requester_busy(action, intent.started_at):
+            return result, False
+        action.given, action.claimed_until = FIRST_FENCE, float("inf")
+        begun = await self.begin_attempt(
+            intent.action,
+            fence=FIRST_FENCE,
+            request=intent.request,
+            started_at=intent.started_at,
+            deadline=intent.deadline,
+            resolve_at=intent.resolve_at,
+        )
+        return result, begun
+
+    async def plans(self, digests: Sequence[str]) -> dict[str, bytes]:
+        """The stored plans with these digests."""
+        self._check()
+        return {digest: self._plans[digest] for digest in digests if digest in self._plans}
+
     async def due_timers(self, *, now: float, limit: int) -> list[Timer]:
         """Timers due for which nothing earlier is unprocessed."""
         self._check()
@@ -329,7 +454,7 @@ class MemoryJournal:
         ]
         due.sort(key=lambda timer: (timer.due_at, timer.id))
         return [
-            Timer(timer.id, timer.kind, timer.due_at, self._with_ticket(self._incidents[timer.incident]))
+            Timer(timer.id, timer.kind, timer.due_at, self._with_ticket(self._incidents[timer.incident]), timer.held)
             for timer in due[:limit]
             if timer.incident in self._incidents
         ]
@@ -373,27 +498,16 @@ class MemoryJournal:
 
     def _as_action(self, action: _Action) -> Action:
         new = action.new
-        return Action(
-            id=new.id,
-            incident=new.incident,
-            helpdesk=new.helpdesk,
-            kind=new.kind,
-            marker=new.marker,
-            route=new.route,
-            sequence=new.sequence,
-            draft=new.draft,
-            requester=new.requester,
+        first = Action.first(new, receipt=action.receipt, fence=action.given, paused_before=action.paused_before)
+        return replace(
+            first,
             status=action.status,
-            fence=action.given,
             tries=action.tries,
-            queued_at=new.queued_at,
             not_before=action.not_before,
             ticket=self._tickets.get(new.incident),
             degraded=action.degraded,
-            receipt=action.receipt,
             resolve=action.unresolved,
             request=action.request,
-            paused_before=action.paused_before,
         )
 
     async def release_action(self, action_id: str, *, fence: int) -> None:
@@ -513,6 +627,8 @@ class MemoryJournal:
         held = self._receipts.get(name)
         if held is None or held.status is not ReceiptStatus.DEAD:
             return False
+        if held.reason in HELD:
+            held.new = replace(held.new, envelope={**held.new.envelope, RELEASED: held.reason.value})
         held.status, held.tries, held.reason, held.detail, held.events = ReceiptStatus.ACCEPTED, 0, None, "", {}
         self._event_keys = {key: first for key, first in self._event_keys.items() if first[0] != name}
         self._history.append(HistoryLine(now, "requeued", Reason.RETRIED_BY_OPERATOR, receipt=name))
@@ -570,6 +686,11 @@ class MemoryJournal:
         """Add lines to the timeline."""
         self._history += lines
 
+    async def put_silence(self, silence: Silence) -> None:
+        """Keep a silence."""
+        self._check()
+        self._silences[silence.id] = silence
+
     async def prune(self, *, now: float, keep: float, keep_links: float, limit: int) -> int:
         """Delete finished receipts that are past their time."""
         self._check()
@@ -591,11 +712,15 @@ class MemoryJournal:
             if self._is_past(incident, now, keep, keep_links):
                 del self._incidents[incident.id]
                 self._tickets.pop(incident.id, None)
+                self._participants.pop(incident.id, None)
+                self._mails = [taken for taken in self._mails if taken.incident != incident.id]
                 self._forget({a.new.id for a in self._actions.values() if a.new.incident == incident.id})
                 self._history = [line for line in self._history if line.incident != incident.id]
         self._keys = {key: first for key, first in self._keys.items() if first[1] >= now}
         self._event_keys = {k: first for k, first in self._event_keys.items() if first[2] >= now - max(keep, _WEEK)}
         self._tombstones = {key: stone for key, stone in self._tombstones.items() if stone.expires_at >= now}
+        for key, group in list(self._arrivals.items()):
+            self._arrivals[key] = {name: new for name, new in group.items() if new.expires_at >= now}
         return len(old)
 
     def _forget(self, actions: set[str]) -> None:
@@ -665,9 +790,20 @@ class _MemoryReader:
             return None
         new = held.new
         events = tuple(_event_view(record) for _, record in sorted(held.events.items()))
-        actions = tuple(_action_view(a) for a in journal._actions.values() if a.receipt == new.id)  # noqa: SLF001
+        own = {record.incident for record in held.events.values() if record.incident}
+        actions = tuple(
+            _action_view(a)
+            for a in journal._actions.values()  # noqa: SLF001
+            if a.receipt == new.id or (not a.receipt and a.new.incident in own)
+        )
         names = {action.id for action in actions}
-        lines = [line for line in journal._history if line.receipt == new.id or line.action in names]  # noqa: SLF001
+        lines = [
+            line
+            for line in journal._history  # noqa: SLF001
+            if line.receipt == new.id
+            or line.action in names
+            or (line.what == "timer" and not line.receipt and line.incident in own)
+        ]
         ids = dict.fromkeys([*(event.incident for event in events), *(action.incident for action in actions)])
         found = [await self.incident(name) for name in ids if name]
         incidents = tuple(incident for incident in found if incident is not None)
@@ -731,6 +867,11 @@ class _MemoryReader:
         """One incident by its id."""
         incident = self._journal._incidents.get(incident_id)  # noqa: SLF001
         return self._journal._with_ticket(incident) if incident else None  # noqa: SLF001
+
+    async def silences(self) -> list[Silence]:
+        """All silences that are kept."""
+        kept = self._journal._silences.values()  # noqa: SLF001
+        return sorted(kept, key=lambda silence: (silence.ends_at, silence.id))
 
     async def dead_letters(self, *, limit: int = 1000) -> list[DeadLetter]:
         """All that waits for a person, oldest first."""

@@ -1,15 +1,21 @@
 """What processing reads and writes: the SQL of `know`, `commit_processed` and `due_timers`."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from gateway.journal import threads
 from gateway.journal.bodies import Stored
 from gateway.journal.protocol import (
+    INCIDENT_RATE,
+    REMEMBERED,
+    Arrival,
     CommitResult,
     EventRecord,
+    HeldAction,
     IncidentChange,
     Known,
     Lookup,
+    NewArrival,
     Processed,
     Timer,
 )
@@ -18,7 +24,8 @@ from gateway.journal.rows import (
     clean,
     draft_to_json,
     dumps,
-    event_to_json,
+    held_from_json,
+    held_to_json,
     incident_to_row,
     incidents_by_id,
     insert_many,
@@ -27,6 +34,7 @@ from gateway.journal.rows import (
     write_history,
 )
 from gateway.model.action import ActionStatus, NewAction
+from gateway.model.event import event_to_json
 from gateway.model.incident import Incident, IncidentState, Tombstone
 
 UNIQUE = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
@@ -67,6 +75,9 @@ SELECT d.source, d.key, d.receipt, d.event
 FROM json_each(?) AS wanted CROSS JOIN event_duplicate AS d
     ON d.source = json_extract(wanted.value, '$[0]') AND d.key = json_extract(wanted.value, '$[1]')
 """
+_ARRIVALS = """
+SELECT key, receipt, at, held FROM arrival WHERE key IN (SELECT value FROM json_each(?)) ORDER BY key, at DESC, receipt DESC
+"""
 _PLANS = "SELECT digest, content FROM plan WHERE digest IN (SELECT value FROM json_each(?))"
 
 
@@ -78,8 +89,10 @@ def know(connection: sqlite3.Connection, lookup: Lookup, now: float) -> Known:
     if lookup.members:
         for source, origin_key, incident in connection.execute(_BY_MEMBER, (dumps(list(lookup.members)).decode(),)):
             member_ids.setdefault((source, origin_key), []).append(incident)
-    ids = {*key_ids.values(), *(found for group in member_ids.values() for found in group)}
-    incidents = incidents_by_id(connection, list(ids))
+    named = threads.named(connection, lookup.threads)
+    ids = {*key_ids.values(), *(found for group in member_ids.values() for found in group), *named[-1]}
+    of_hosts = _of_hosts(connection, lookup.hosts, now)
+    incidents = incidents_by_id(connection, list({*ids, *of_hosts}))
     tombstones: dict[str, list[Tombstone]] = {}
     if lookup.keys:
         for row in connection.execute(_TOMBSTONES, (keys, now)):
@@ -95,16 +108,63 @@ def know(connection: sqlite3.Connection, lookup: Lookup, now: float) -> Known:
         tombstones={key: tuple(group) for key, group in tombstones.items()},
         duplicates=duplicates,
         plans={row[0]: bytes(row[1]) for row in connection.execute(_PLANS, (plans,))} if incidents else {},
+        arrivals=_arrivals(connection, [*lookup.rates, *(INCIDENT_RATE + name for name in ids)])
+        if lookup.rates
+        else {},
+        threads=threads.known(connection, named, incidents),
+        of_hosts=tuple(incidents[name] for name in of_hosts if name in incidents),
+        held=_held(connection, [one.id for one in incidents.values() if one.state in _WAITING]),
     )
+
+
+_WAITING = frozenset({IncidentState.PENDING, IncidentState.RECOVERING})
+_HELD = """
+SELECT incident, kind, held FROM timer WHERE incident IN (SELECT value FROM json_each(?)) AND held IS NOT NULL
+"""
+
+
+_OF_HOSTS = """
+SELECT incident.id FROM json_each(?) AS wanted CROSS JOIN incident ON incident.host = wanted.value
+WHERE incident.service = '' AND incident.host != '' AND (incident.closed_at IS NULL OR incident.closed_at > ?)
+ORDER BY incident.id
+"""
+
+
+def _of_hosts(connection: sqlite3.Connection, hosts: Collection[str], now: float) -> list[str]:
+    """The incidents of these hosts themselves that are open or closed not long ago."""
+    if not hosts:
+        return []
+    wanted = dumps([clean(host) for host in hosts]).decode()
+    return [row[0] for row in connection.execute(_OF_HOSTS, (wanted, now - REMEMBERED))]
+
+
+def _held(connection: sqlite3.Connection, incidents: Sequence[str]) -> dict[tuple[str, str], HeldAction]:
+    """What the timers of these incidents keep."""
+    if not incidents:
+        return {}
+    rows = connection.execute(_HELD, (dumps(list(incidents)).decode(),))
+    return {(row[0], row[1]): held for row in rows if (held := held_from_json(row[2])) is not None}
+
+
+def _arrivals(connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, tuple[Arrival, ...]]:
+    found: dict[str, list[Arrival]] = {}
+    for key, receipt, at, held in connection.execute(_ARRIVALS, (dumps([clean(key) for key in keys]).decode(),)):
+        found.setdefault(key, []).append(Arrival(key, receipt, at, bool(held)))
+    return {key: tuple(group) for key, group in found.items()}
 
 
 # ----------------------------------------------------------------------------------------------------------- timers
 
 _DUE = """
-SELECT id, kind, due_at, incident FROM timer
+SELECT id, kind, due_at, incident, held FROM timer
 WHERE due_at <= :now AND due_at < :horizon ORDER BY due_at, id LIMIT :limit
 """
 _OLDEST_WAITING = "SELECT min(received_at) FROM receipt WHERE status = 'accepted'"
+
+
+def plans(connection: sqlite3.Connection, digests: Sequence[str]) -> dict[str, bytes]:
+    """The stored plans with these digests."""
+    return {row[0]: bytes(row[1]) for row in connection.execute(_PLANS, (dumps(list(digests)).decode(),))}
 
 
 def due_timers(connection: sqlite3.Connection, now: float, limit: int, coming: float | None) -> list[Timer]:
@@ -116,7 +176,7 @@ def due_timers(connection: sqlite3.Connection, now: float, limit: int, coming: f
     rows = connection.execute(_DUE, {"now": now, "horizon": horizon, "limit": limit}).fetchall()
     incidents = incidents_by_id(connection, [row["incident"] for row in rows])
     return [
-        Timer(row["id"], row["kind"], row["due_at"], incidents[row["incident"]])
+        Timer(row["id"], row["kind"], row["due_at"], incidents[row["incident"]], held_from_json(row["held"]))
         for row in rows
         if row["incident"] in incidents
     ]
@@ -168,14 +228,14 @@ def _write(connection: sqlite3.Connection, processed: Processed, attachments: At
         if record.event.duplicate_key and record.duplicate_of is None:
             _write_event_key(connection, source, received_at, processed.receipt, record)
     for action in sorted(processed.actions, key=lambda action: action.sequence):
-        _write_action(connection, action, processed.receipt)
+        _write_action(connection, action, action.receipt or processed.receipt)
     for timer_id in processed.cancelled_timers:
         connection.execute("DELETE FROM timer WHERE id = ?", (timer_id,))
     insert_many(
         connection,
-        "INSERT INTO timer (id, incident, kind, due_at)",
-        4,
-        [(timer.id, timer.incident, timer.kind, timer.due_at) for timer in processed.timers],
+        "INSERT INTO timer (id, incident, kind, due_at, held)",
+        5,
+        [(one.id, one.incident, one.kind, one.due_at, held_to_json(one.held)) for one in processed.timers],
     )
     for stone in processed.tombstones:
         connection.execute(
@@ -190,7 +250,27 @@ def _write(connection: sqlite3.Connection, processed: Processed, attachments: At
                 stone.expires_at,
             ),
         )
+    for arrival in processed.arrivals:
+        _write_arrival(connection, arrival)
+    for taken in processed.mails:
+        threads.write(connection, taken)
     write_history(connection, processed.history)
+
+
+_TRIM = """
+DELETE FROM arrival WHERE key = ?1 AND receipt NOT IN (
+    SELECT receipt FROM arrival WHERE key = ?1 ORDER BY at DESC, receipt DESC LIMIT ?2)
+"""
+
+
+def _write_arrival(connection: sqlite3.Connection, new: NewArrival) -> None:
+    """Add it to its key, and forget what is no longer among the newest."""
+    arrival, key = new.arrival, clean(new.arrival.key)
+    connection.execute(
+        "INSERT OR REPLACE INTO arrival (key, receipt, at, held, expires_at) VALUES (?, ?, ?, ?, ?)",
+        (key, arrival.receipt, arrival.at, arrival.held, new.expires_at),
+    )
+    connection.execute(_TRIM, (key, new.keep))
 
 
 def _finish_cause(connection: sqlite3.Connection, processed: Processed) -> tuple[str, float]:
@@ -217,11 +297,11 @@ def _finish_cause(connection: sqlite3.Connection, processed: Processed) -> tuple
     return row["source"], row["received_at"]
 
 
-_INSERT_INCIDENT = f"INSERT INTO incident ({INCIDENT_COLUMNS}) VALUES ({','.join('?' * 18)}, NULL)"  # noqa: S608 - constant
+_INSERT_INCIDENT = f"INSERT INTO incident ({INCIDENT_COLUMNS}) VALUES ({','.join('?' * 19)}, NULL)"  # noqa: S608 - constant
 _UPDATE_INCIDENT = """
 UPDATE incident SET id = ?, key = ?, state = ?, version = ?, route = ?, helpdesk = ?, plan = ?, severity = ?, title = ?,
     host = ?, service = ?, occurrences = ?, sequence = ?, opened_at = ?, last_event_at = ?, last_appended_at = ?,
-    closed_at = ?, reasons = ?
+    closed_at = ?, reasons = ?, life = ?
 WHERE id = ? AND version = ?
 """
 

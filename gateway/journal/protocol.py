@@ -1,8 +1,8 @@
 """What a journal promises, for every implementation alike (``tests/journal`` is the contract suite).
 
-A journal owns receipts, bodies, events, incidents, members, tombstones, plans, actions, attempts, attachments, timers,
-helpdesk states, history and meta. All methods are coroutines; a method that writes returns only after its transaction is
-durable. Instants are passed in, never read from a clock.
+A journal owns receipts, bodies, events, incidents, members, mails, participants, tombstones, plans, actions, attempts,
+attachments, timers, helpdesk states, history and meta. All methods are coroutines; a method that writes returns only after
+its transaction is durable. Instants are passed in, never read from a clock.
 
 **Ownership.** The SQLite journal belongs to one process at a time (an OS lock; opening a second time raises
 `JournalOwned`). Leases and fences exist all the same, since the PostgreSQL journal serves several nodes.
@@ -11,16 +11,21 @@ durable. Instants are passed in, never read from a clock.
 journal takes nothing more and the process must end. Neither may be swallowed.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from gateway.model.action import Action, ActionKind, ActionStatus, AttachmentRef, NewAction, Outcome
+from gateway.model.action import Action, ActionKind, ActionStatus, AttachmentRef, NewAction, Outcome, TicketDraft
 from gateway.model.event import Event
 from gateway.model.incident import Incident, TicketRef, Tombstone
 from gateway.model.reasons import Reason
 from gateway.model.receipt import Accepted, NewReceipt, Receipt, ReceiptStatus
+from gateway.model.silence import Silence
+
+RELEASED = "released"
+"""Envelope entry of a receipt that was held back until an operator let it through: the reason why it was held."""
 
 UNBOUNDED = 2**63 - 1
 """Octets that nothing reaches."""
@@ -54,16 +59,107 @@ class JournalTooNew(JournalError):
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """A receipt that counted against a rate. ``key`` names whose; ``held`` says that it was not let through."""
+
+    key: str
+    receipt: str
+    at: float
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NewArrival:
+    """An arrival to be kept until ``expires_at``, as long as it is among the ``keep`` newest of its key."""
+
+    arrival: Arrival
+    keep: int
+    expires_at: float
+
+
+INCIDENT_RATE = "incident "
+"""Begins the key of arrivals that count against an incident; its id follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadLookup:
+    """By what mails say that they belong to known incidents; only asked for where a mail says so.
+
+    ``incidents`` are ids; ``mails`` are (source, Message-ID); ``markers`` of actions; ``tickets`` are (helpdesk, number).
+    """
+
+    incidents: frozenset[str] = frozenset()
+    mails: frozenset[tuple[str, str]] = frozenset()
+    markers: frozenset[str] = frozenset()
+    tickets: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class KnownThreads:
+    """The answer to a `ThreadLookup`, open and closed incidents alike.
+
+    * ``incidents``: by their ids all that are named below, and those that were asked for.
+    * ``mails``, ``tickets``: the ids of the incidents that took in this mail, or have this ticket; the newest first.
+    * ``markers``: the id of the incident that the action with this marker belongs to.
+    * ``participants``: per incident the addresses of those who take part in it.
+    * ``open_keys``: of the closed ones' keys those under which another incident is open.
+    """
+
+    incidents: Mapping[str, Incident] = field(default_factory=dict)
+    mails: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    markers: Mapping[str, str] = field(default_factory=dict)
+    tickets: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    participants: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    open_keys: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class MailTaken:
+    """A mail that an incident took in: its Message-ID (or empty), and who takes part in the incident by it.
+
+    Kept are the newest `MOST_MAILS` Message-IDs and the first `MOST_PARTICIPANTS` addresses of an incident.
+    """
+
+    incident: str
+    source: str
+    message_id: str
+    participants: tuple[str, ...] = ()
+
+
+MOST_MAILS = 500
+"""Message-IDs of mails that are kept per incident."""
+MOST_PARTICIPANTS = 100
+"""Addresses that are kept per incident; who was there first stays, so that a flood pushes nobody out."""
+
+
+REMEMBERED = 86400.0
+"""Seconds for which the closed incident of a host matters to its services."""
+
+
+@dataclass(frozen=True, slots=True)
 class Lookup:
     """What correlation must know before it can decide on a batch of receipts.
 
     ``members`` are (source, origin key); ``duplicates`` are (source, duplicate key found in the payload);
-    ``plans`` are digests of stored plans.
+    ``plans`` are digests of stored plans; ``rates`` are keys of arrivals. ``hosts`` are those whose own incidents matter.
     """
 
     keys: frozenset[str] = frozenset()
     members: frozenset[tuple[str, str]] = frozenset()
     duplicates: frozenset[tuple[str, str]] = frozenset()
+    rates: frozenset[str] = frozenset()
+    threads: ThreadLookup | None = None
+    hosts: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class HeldAction:
+    """An action that waits for a timer, dressed when its event came. ``receipt`` is that event's."""
+
+    kind: ActionKind
+    draft: TicketDraft
+    reason: Reason
+    receipt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +171,10 @@ class Known:
     * ``tombstones``: per key those that have not expired.
     * ``duplicates``: (source, duplicate key) -> (receipt id, event index) of the first event that bore it.
     * ``plans``: digest -> stored plan, for every incident in this answer.
+    * ``arrivals``: per key of ``rates`` what is kept, the newest first; and if any was asked for, of every incident in
+      this answer too, under `INCIDENT_RATE` and its id.
+    * ``of_hosts``: incidents of these hosts that are of no service: open, or closed less than `REMEMBERED` ago.
+    * ``held``: (incident, kind of timer) -> what that timer keeps, for the incidents in this answer.
     """
 
     by_key: Mapping[str, Incident] = field(default_factory=dict)
@@ -82,6 +182,10 @@ class Known:
     tombstones: Mapping[str, tuple[Tombstone, ...]] = field(default_factory=dict)
     duplicates: Mapping[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
     plans: Mapping[str, bytes] = field(default_factory=dict)
+    arrivals: Mapping[str, tuple[Arrival, ...]] = field(default_factory=dict)
+    threads: KnownThreads = field(default_factory=KnownThreads)
+    held: Mapping[tuple[str, str], HeldAction] = field(default_factory=dict)
+    of_hosts: tuple[Incident, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +233,13 @@ class IncidentChange:
 
 @dataclass(frozen=True, slots=True)
 class NewTimer:
-    """A timer of an incident; ``kind`` tells the state machine what is due."""
+    """A timer of an incident; ``kind`` tells the state machine what is due, ``held`` is what then is to be issued."""
 
     id: str
     incident: str
     kind: str
     due_at: float
+    held: HeldAction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +250,15 @@ class Timer:
     kind: str
     due_at: float
     incident: Incident
+    held: HeldAction | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Processed:
     """All that processing one receipt (or firing one timer: ``timer`` set, ``receipt`` empty) wants written, at once.
 
-    A dead receipt has ``dead`` set, with ``detail`` for people, and stays replayable.
+    A dead receipt has ``dead`` set, with ``detail`` for people, and stays replayable. ``arrivals`` are what the receipt
+    counted against.
     """
 
     receipt: str
@@ -167,6 +274,8 @@ class Processed:
     dead: Reason | None = None
     detail: str = ""
     timer: str = ""
+    arrivals: tuple[NewArrival, ...] = ()
+    mails: tuple[MailTaken, ...] = ()
 
 
 class CommitResult(StrEnum):
@@ -178,6 +287,24 @@ class CommitResult(StrEnum):
 
 
 # --------------------------------------------------------------------------------------------------------- delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """The intent of an action's first attempt, written in the transaction that makes the action.
+
+    ``action`` is its id; the rest is as in `Journal.begin_attempt`. The attempt bears the fence `FIRST_FENCE`.
+    """
+
+    action: str
+    request: bytes
+    started_at: float
+    deadline: float
+    resolve_at: float
+
+
+FIRST_FENCE = 1
+"""The fence of an action's first attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +495,10 @@ class Reader(Protocol):
         """Figures of now."""
         ...
 
+    async def silences(self) -> list[Silence]:
+        """All silences that are kept, also those that are over; those that end first come first."""
+        ...
+
 
 class Journal(Protocol):
     """The write side. See the module's docstring for what holds for all of it."""
@@ -378,6 +509,13 @@ class Journal(Protocol):
         With ``claim`` the caller takes it on at once: it is stored with its first try counted and
         `claim_receipts` of this process does not give it out. Receipts get ascending sequence numbers in the order of
         the calls.
+        """
+        ...
+
+    def accept_soon(self, new: NewReceipt, *, claim: bool = False) -> "asyncio.Future[list[Accepted]] | None":
+        """`accept` for a caller that runs no coroutine: the future brings its answer, alone in a list.
+
+        None where only `accept` can take it (a large body). Raises what `accept` raises before it waits.
         """
         ...
 
@@ -410,6 +548,18 @@ class Journal(Protocol):
         Actions whose marker exists are left as they are. An action of an incident that has unfinished earlier ones
         (same helpdesk) is stored WAITING (BLOCKED behind a dead create), else QUEUED.
         """
+        ...
+
+    async def commit_and_begin(self, processed: Processed, intent: Intent) -> tuple[CommitResult, bool]:
+        """Write a `Processed` and begin the first attempt of one of its creates, in one transaction.
+
+        True if the attempt is begun and the caller's to finish. False if something stands before it (another action of
+        its incident, a create of a requester that is not known yet): then this is `commit_processed` and no more.
+        """
+        ...
+
+    async def plans(self, digests: Sequence[str]) -> dict[str, bytes]:
+        """The stored plans with these digests, for `due_timers`; unknown ones are absent."""
         ...
 
     async def due_timers(self, *, now: float, limit: int) -> list[Timer]:
@@ -460,7 +610,8 @@ class Journal(Protocol):
     async def requeue(self, ids: Sequence[str], *, now: float) -> list[str]:
         """Send dead letters (actions or receipts) on their way again; gives back the ids it knew as dead.
 
-        A requeued create takes its BLOCKED followers back to WAITING. A requeued receipt starts with no tries.
+        A requeued create takes its BLOCKED followers back to WAITING. A requeued receipt starts with no tries; if it
+        was held back (`gateway.model.reasons.HELD`), its envelope says so from now on under `RELEASED`.
         """
         ...
 
@@ -481,6 +632,10 @@ class Journal(Protocol):
 
     async def write_history(self, lines: Sequence[HistoryLine]) -> None:
         """Add lines to the timeline outside of any other transition."""
+        ...
+
+    async def put_silence(self, silence: Silence) -> None:
+        """Keep a silence, new or changed."""
         ...
 
     async def prune(self, *, now: float, keep: float, keep_links: float, limit: int) -> int:

@@ -2,14 +2,17 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import orjson
 
+from gateway.journal import silences
 from gateway.journal.bodies import Bodies, Stored
+from gateway.journal.pace import Pace
 from gateway.journal.protocol import (
     ActionView,
     AttemptView,
@@ -33,6 +36,7 @@ from gateway.model.action import ActionKind, ActionStatus
 from gateway.model.incident import Incident
 from gateway.model.reasons import Reason
 from gateway.model.receipt import Receipt, ReceiptStatus
+from gateway.model.silence import Silence
 
 SHORTEST_PREFIX = 8
 
@@ -61,10 +65,30 @@ class Snapshots:
         self._thread = ThreadPoolExecutor(1, name)
         self._path = path
         self._connection: sqlite3.Connection | None = None
+        self._on_thread: set[Future[object]] = set()
+        self._pace = Pace()
 
-    async def ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a function of reads within one snapshot."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._ask, question)
+    async def ask(self, question: Callable[[sqlite3.Connection], T], *, brief: bool = False) -> T:
+        """Run a function of reads within one snapshot; a ``brief`` one right here while such take next to no time."""
+        if brief and not self._on_thread and self._pace.fast:
+            began = time.monotonic()
+            try:
+                return self._ask(question)
+            finally:
+                self._pace.took(time.monotonic() - began)
+        work = self._thread.submit(self._timed, question, brief)
+        asked = cast("Future[object]", work)
+        self._on_thread.add(asked)  # until it has really ended, even if nobody waits for it any more
+        asked.add_done_callback(self._on_thread.discard)
+        return await asyncio.wrap_future(work)
+
+    def _timed(self, question: Callable[[sqlite3.Connection], T], brief: bool) -> T:  # noqa: FBT001 - an executor passes it
+        began = time.monotonic()
+        try:
+            return self._ask(question)
+        finally:
+            if brief:
+                self._pace.took_elsewhere(time.monotonic() - began)
 
     def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
         if self._connection is None:
@@ -111,6 +135,10 @@ class SqliteReader:
         """One incident by its id."""
         return await self._snapshots.ask(lambda connection: incidents_by_id(connection, [incident_id]).get(incident_id))
 
+    async def silences(self) -> list[Silence]:
+        """All silences that are kept."""
+        return await self._snapshots.ask(silences.every)
+
     async def dead_letters(self, *, limit: int = 1000) -> list[DeadLetter]:
         """All that waits for a person, oldest first."""
         return await self._snapshots.ask(lambda connection: _dead_letters(connection, limit))
@@ -142,7 +170,8 @@ def _receipt(connection: sqlite3.Connection, prefix: str) -> ReceiptView | None:
         return None
     name = row["id"]
     events = _events(connection, name)
-    actions = _actions(connection, name)
+    own = dumps(list({event.incident for event in events if event.incident})).decode()
+    actions = _actions(connection, name, own)
     ids = list(
         dict.fromkeys(found for found in [*(e.incident for e in events), *(a.incident for a in actions)] if found)
     )
@@ -165,7 +194,7 @@ def _receipt(connection: sqlite3.Connection, prefix: str) -> ReceiptView | None:
         actions=actions,
         incidents=ordered,
         ticket=next((incident.ticket for incident in ordered if incident.ticket), None),
-        timeline=_timeline(connection, name, row["received_at"], actions),
+        timeline=_timeline(connection, name, row["received_at"], actions, own),
     )
 
 
@@ -185,8 +214,16 @@ def _events(connection: sqlite3.Connection, receipt: str) -> tuple[EventView, ..
     )
 
 
-def _actions(connection: sqlite3.Connection, receipt: str) -> tuple[ActionView, ...]:
-    rows = connection.execute("SELECT * FROM action WHERE receipt = ? ORDER BY number", (receipt,)).fetchall()
+_ACTIONS = """
+SELECT * FROM action WHERE receipt = :receipt AND receipt != ''
+UNION ALL SELECT * FROM action WHERE incident IN (SELECT value FROM json_each(:incidents)) AND receipt = ''
+ORDER BY number
+"""
+
+
+def _actions(connection: sqlite3.Connection, receipt: str, incidents: str) -> tuple[ActionView, ...]:
+    """The actions of a receipt, and those that timers have caused in its incidents (a JSON text of their ids)."""
+    rows = connection.execute(_ACTIONS, {"receipt": receipt, "incidents": incidents}).fetchall()
     attempts: dict[str, list[AttemptView]] = {}
     for row in connection.execute(
         "SELECT * FROM attempt WHERE action IN (SELECT value FROM json_each(?)) ORDER BY action, number",
@@ -231,6 +268,8 @@ _TIMELINE = f"""
 SELECT number, {HISTORY_COLUMNS} FROM history WHERE receipt = :receipt AND receipt != ''
 UNION SELECT number, {HISTORY_COLUMNS} FROM history
     WHERE action != '' AND action IN (SELECT value FROM json_each(:actions))
+UNION SELECT number, {HISTORY_COLUMNS} FROM history
+    WHERE incident != '' AND incident IN (SELECT value FROM json_each(:incidents)) AND receipt = '' AND what = 'timer'
 ORDER BY at, number
 """  # noqa: S608 - constants
 
@@ -240,10 +279,14 @@ def _timeline(
     receipt: str,
     received_at: float,
     actions: tuple[ActionView, ...],
+    incidents: str,
 ) -> tuple[HistoryLine, ...]:
-    """What was written about the receipt and its actions. Accepting writes no line of its own: the receipt is it."""
+    """What was written about the receipt, its actions, and the timers of its incidents.
+
+    Accepting writes no line of its own: the receipt is it.
+    """
     ids = dumps([action.id for action in actions]).decode()
-    rows = connection.execute(_TIMELINE, {"receipt": receipt, "actions": ids})
+    rows = connection.execute(_TIMELINE, {"receipt": receipt, "actions": ids, "incidents": incidents})
     return (HistoryLine(received_at, "accepted", receipt=receipt), *(history_from_row(row) for row in rows))
 
 

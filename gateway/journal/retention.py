@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import orjson
 
+from gateway.journal import threads
 from gateway.journal.rows import dumps
 
 DUPLICATE_KEYS = 7 * 86400.0
@@ -23,6 +24,10 @@ DELETE FROM event_duplicate WHERE (source, key) IN (
 _EXPIRED_TOMBSTONES = """
 DELETE FROM tombstone WHERE (key, origin_key, problem_id) IN (
     SELECT key, origin_key, problem_id FROM tombstone WHERE expires_at < ? ORDER BY expires_at LIMIT ?)
+"""
+_EXPIRED_ARRIVALS = """
+DELETE FROM arrival WHERE (key, receipt) IN (
+    SELECT key, receipt FROM arrival WHERE expires_at < ? ORDER BY expires_at LIMIT ?)
 """
 _HELD = """
 SELECT DISTINCT receipt FROM action
@@ -56,6 +61,7 @@ def prune(
     connection.execute(_EXPIRED_KEYS, (now, most))
     connection.execute(_EXPIRED_EVENT_KEYS, (now - max(keep, DUPLICATE_KEYS), most))
     connection.execute(_EXPIRED_TOMBSTONES, (now, most))
+    connection.execute(_EXPIRED_ARRIVALS, (now, most))
     return len(chosen), files
 
 
@@ -124,6 +130,7 @@ def _delete_incidents(
         actions = [found[0] for found in connection.execute("SELECT id FROM action WHERE incident = ?", (row["id"],))]
         files += _delete_actions(connection, actions)
         connection.execute("DELETE FROM member WHERE incident = ?", (row["id"],))
+        threads.forget(connection, row["id"])
         connection.execute("DELETE FROM timer WHERE incident = ?", (row["id"],))
         connection.execute("DELETE FROM history WHERE incident = ? AND incident != ''", (row["id"],))
         connection.execute("DELETE FROM incident WHERE id = ?", (row["id"],))

@@ -6,16 +6,16 @@ from dataclasses import asdict
 
 import orjson
 
-from gateway.journal.protocol import HistoryLine
-from gateway.model.action import AttachmentRef, TicketDraft
-from gateway.model.event import Event, Severity
-from gateway.model.incident import Incident, IncidentState, Member, TicketRef
+from gateway.journal.protocol import HeldAction, HistoryLine
+from gateway.model.action import ActionKind, AttachmentRef, TicketDraft
+from gateway.model.event import Severity
+from gateway.model.incident import Deadline, Incident, IncidentState, Member, TicketRef, TimerKind
 from gateway.model.reasons import Reason
 from gateway.model.receipt import Receipt
 
 INCIDENT_COLUMNS = (
     "id, key, state, version, route, helpdesk, plan, severity, title, host, service, occurrences, sequence, "
-    "opened_at, last_event_at, last_appended_at, closed_at, reasons, ticket"
+    "opened_at, last_event_at, last_appended_at, closed_at, reasons, life, ticket"
 )
 HISTORY_COLUMNS = "at, what, reason, detail, receipt, event, incident, action"
 
@@ -57,50 +57,6 @@ def listed(text: str) -> tuple[str, ...]:
     return tuple(orjson.loads(text)) if text != "[]" else ()
 
 
-def event_to_json(event: Event) -> dict[str, object]:
-    """An event as it is shown and stored: its fields by name, attachments without their contents."""
-    return {
-        "kind": event.kind.value,
-        "severity": event.severity.value,
-        "title": event.title,
-        "text": event.text,
-        "html": event.html,
-        "state": event.state,
-        "still_in_problem": event.still_in_problem,
-        "host": event.host,
-        "service": event.service,
-        "labels": dict(event.labels),
-        "origin_key": event.origin_key,
-        "problem_id": event.problem_id,
-        "occurred_at": event.occurred_at,
-        "links": [{"title": link.title, "url": link.url} for link in event.links],
-        "sender_name": event.sender_name,
-        "sender_address": event.sender_address,
-        "recipients": list(event.recipients),
-        "to": list(event.to),
-        "cc": list(event.cc),
-        "message_id": event.message_id,
-        "in_reply_to": list(event.in_reply_to),
-        "references": list(event.references),
-        "auto_generated": event.auto_generated,
-        "reply_text": event.reply_text,
-        "duplicate_key": event.duplicate_key,
-        "attachments": [
-            {
-                "filename": attachment.filename,
-                "media_type": attachment.media_type,
-                "detected_type": attachment.detected_type,
-                "size": attachment.size,
-                "inline": attachment.inline,
-                "content_id": attachment.content_id,
-                "sha256": attachment.sha256,
-            }
-            for attachment in event.attachments
-        ],
-        "reasons": [str(reason) for reason in event.reasons],
-    }
-
-
 def draft_to_json(draft: TicketDraft) -> bytes:
     """A draft as it is stored."""
     return dumps(asdict(draft))
@@ -118,6 +74,25 @@ def draft_from_json(data: bytes) -> TicketDraft:
         quiet=raw["quiet"],
         reopen=raw["reopen"],
         reasons=tuple(Reason(item) for item in raw["reasons"]),
+        message_name=raw.get("message_name", ""),  # absent in drafts of earlier versions
+        references=tuple(raw.get("references", ())),
+    )
+
+
+def held_to_json(held: HeldAction | None) -> bytes | None:
+    """What a timer keeps, as it is stored."""
+    if held is None:
+        return None
+    return dumps({"kind": held.kind, "draft": asdict(held.draft), "reason": held.reason, "receipt": held.receipt})
+
+
+def held_from_json(data: bytes | None) -> HeldAction | None:
+    """The inverse of `held_to_json`."""
+    if not data:
+        return None
+    raw = orjson.loads(data)
+    return HeldAction(
+        ActionKind(raw["kind"]), draft_from_json(dumps(raw["draft"])), Reason(raw["reason"]), raw["receipt"]
     )
 
 
@@ -168,11 +143,21 @@ def incident_to_row(incident: Incident) -> tuple[object, ...]:
         incident.last_appended_at,
         incident.closed_at,
         texts(incident.reasons),
+        _life_to_json(incident),
     )
+
+
+def _life_to_json(incident: Incident) -> str:
+    timers = {timer.kind.value: timer.due_at for timer in incident.timers}
+    life: dict[str, object] = {"timers": timers, "worst": incident.worst.value}
+    if incident.changes or incident.flapping:
+        life |= {"changes": incident.changes, "flapping": incident.flapping}
+    return dumps(life).decode()
 
 
 def incident_from_row(row: sqlite3.Row, members: Sequence[Member]) -> Incident:
     """An incident of the columns of table ``incident``."""
+    life = orjson.loads(row["life"])
     return Incident(
         id=row["id"],
         key=row["key"],
@@ -194,6 +179,10 @@ def incident_from_row(row: sqlite3.Row, members: Sequence[Member]) -> Incident:
         members=tuple(members),
         ticket=ticket_from_json(row["ticket"]),
         reasons=listed(row["reasons"]),
+        timers=tuple(Deadline(TimerKind(kind), due_at) for kind, due_at in life.get("timers", {}).items()),
+        worst=Severity(life.get("worst", row["severity"])),  # absent in incidents of earlier versions
+        changes=tuple(life.get("changes", ())),
+        flapping=life.get("flapping", False),
     )
 
 

@@ -19,17 +19,20 @@ from typing import TypeVar
 
 from gateway import faultpoints
 from gateway.faultpoints import Point
-from gateway.journal import delivering, intake, processing, retention
+from gateway.journal import delivering, intake, processing, retention, silences
 from gateway.journal.bodies import Bodies, Stored
 from gateway.journal.commits import Sort, Writer, fault
+from gateway.journal.message_key import copy_keys, key_path
 from gateway.journal.migrate import migrate, shipped
 from gateway.journal.protocol import (
+    FIRST_FENCE,
     UNBOUNDED,
     AttachmentGone,
     CommitResult,
     FinishedAttempt,
     HelpdeskState,
     HistoryLine,
+    Intent,
     JournalError,
     JournalOwned,
     Known,
@@ -43,8 +46,11 @@ from gateway.journal.rows import clean, receipt_from_row, write_history
 from gateway.model.action import Action, ActionKind, AttachmentRef
 from gateway.model.reasons import Reason
 from gateway.model.receipt import Accepted, NewReceipt, Receipt
+from gateway.model.silence import Silence
 
 T = TypeVar("T")
+
+_BRIEF = 8  # things asked for in one look-up, up to which it is answered on the loop
 
 
 @dataclass(slots=True)
@@ -83,9 +89,13 @@ class SqliteJournal:
 
     async def accept(self, new: NewReceipt, *, claim: bool = False) -> Accepted:
         """Make a receipt durable, or recognise it as a repeat."""
+        future = self.accept_soon(new, claim=claim)
+        return (await (self._accept([new], claim=claim) if future is None else future))[0]
+
+    def accept_soon(self, new: NewReceipt, *, claim: bool = False) -> "asyncio.Future[list[Accepted]] | None":
+        """Queue a receipt: the way of nearly all. None for one whose body must lie in a file first."""
         if self._bodies.is_large(new.body):
-            return (await self._accept([new], claim=claim))[0]
-        # The way of nearly all: nothing is awaited before it is queued.
+            return None
         self._writer.check()
         self._writer.check_room()
         arrival = intake.arrive(new, self._sequence + 1, claim=claim, stored=Stored(new.body, None))
@@ -95,7 +105,7 @@ class SqliteJournal:
         self._coming[self._sequence] = new.received_at
         if claim:
             self._receipts[new.id] = float("inf")
-        return (await future)[0]
+        return future
 
     async def accept_all(self, new: Sequence[NewReceipt]) -> list[Accepted]:
         """Make several receipts durable in one transaction: all or none."""
@@ -209,7 +219,8 @@ class SqliteJournal:
     async def know(self, lookup: Lookup, now: float) -> Known:
         """Answer what correlation must know."""
         self._writer.check()
-        return await self._lookups.ask(lambda connection: processing.know(connection, lookup, now))
+        brief = lookup.threads is None and len(lookup.keys) + len(lookup.members) + len(lookup.duplicates) <= _BRIEF
+        return await self._lookups.ask(lambda connection: processing.know(connection, lookup, now), brief=brief)
 
     async def commit_processed(self, batch: Sequence[Processed]) -> list[CommitResult]:
         """Write each `Processed` wholly or not at all.
@@ -218,13 +229,7 @@ class SqliteJournal:
         again they answer GONE.
         """
         self._writer.check()
-        attachments: dict[tuple[str, int, int], Stored] = {}
-        for processed in batch:
-            for record in processed.events:
-                for position, attachment in enumerate(record.event.attachments if record.keep_attachments else ()):
-                    owner = f"{processed.receipt}.{record.index}.{position}"
-                    stored = await self._store(owner, attachment.content)
-                    attachments[processed.receipt, record.index, position] = stored
+        attachments = await self._store_attachments(batch)
         results, failure = await self._writer.do(
             Sort.PROCESSED,
             lambda connection: processing.commit(connection, batch, attachments),
@@ -235,6 +240,53 @@ class SqliteJournal:
         if failure is not None:
             raise failure
         return results
+
+    async def _store_attachments(self, batch: Sequence[Processed]) -> dict[tuple[str, int, int], Stored]:
+        attachments: dict[tuple[str, int, int], Stored] = {}
+        for processed in batch:
+            for record in processed.events:
+                for position, attachment in enumerate(record.event.attachments if record.keep_attachments else ()):
+                    owner = f"{processed.receipt}.{record.index}.{position}"
+                    stored = await self._store(owner, attachment.content)
+                    attachments[processed.receipt, record.index, position] = stored
+        return attachments
+
+    async def commit_and_begin(self, processed: Processed, intent: Intent) -> tuple[CommitResult, bool]:
+        """Write a `Processed` and begin the first attempt of one of its creates."""
+        self._writer.check()
+        attachments = await self._store_attachments([processed])
+        [action] = [action for action in processed.actions if action.id == intent.action]
+        if self._claiming.locked() or self._bodies.is_large(intent.request):
+            # A claim that is under way does not know of ours: it might give out another create of the same requester.
+            return (await self.commit_processed([processed]))[0], False
+        creating = {claim.creates_for for claim in self._claims.values() if claim.helpdesk == action.helpdesk}
+        creates_for = action.requester if action.kind is ActionKind.CREATE else ""
+        self._claims[action.id] = _Claim(FIRST_FENCE, float("inf"), creates_for, action.helpdesk, begun=True)
+
+        def run(connection: sqlite3.Connection) -> tuple[CommitResult, bool, Exception | None]:
+            [result], failure = processing.commit(connection, [processed], attachments)
+            if result is not CommitResult.COMMITTED:
+                return result, False, failure
+            return result, delivering.begin_first(connection, action, intent, creating), None
+
+        begun = False
+        try:
+            result, begun, failure = await self._writer.do(Sort.PROCESSED, run, also=Sort.INTENT)
+        finally:
+            if begun:
+                self._fences[action.id] = FIRST_FENCE
+            else:
+                self._release(action.id, FIRST_FENCE)
+        if result is not CommitResult.CONFLICT:
+            self._receipts.pop(processed.receipt, None)
+        if failure is not None:
+            raise failure
+        return result, begun
+
+    async def plans(self, digests: Sequence[str]) -> dict[str, bytes]:
+        """The stored plans with these digests."""
+        self._writer.check()
+        return await self._lookups.ask(lambda connection: processing.plans(connection, digests))
 
     async def due_timers(self, *, now: float, limit: int) -> list[Timer]:
         """Timers due for which nothing earlier is unprocessed."""
@@ -399,6 +451,10 @@ class SqliteJournal:
         """Add lines to the timeline."""
         await self._writer.do(Sort.OTHER, lambda connection: write_history(connection, lines))
 
+    async def put_silence(self, silence: Silence) -> None:
+        """Keep a silence."""
+        await self._writer.do(Sort.OTHER, lambda connection: silences.put(connection, silence))
+
     async def prune(self, *, now: float, keep: float, keep_links: float, limit: int) -> int:
         """Delete finished receipts that are past their time; body files go after the commit."""
         async with self._keeping_files:
@@ -433,6 +489,7 @@ class SqliteJournal:
             try:
                 files = await self._views.ask(run)
                 await self._on_files(lambda: self._bodies.copy(files, folder / "bodies"))
+                await self._on_files(lambda: copy_keys(key_path(self._path), folder))
                 await self._on_files(lambda: _sync(folder / self._path.name, folder))
             except (OSError, sqlite3.Error) as error:
                 raise JournalError(f"the backup to {target} failed: {error}") from error

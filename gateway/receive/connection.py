@@ -2,16 +2,18 @@
 
 Added: a deadline for the headers (uvicorn waits for ever), caps on their number and size, a cap on connections over all
 listening addresses, a lingering close so that an early refusal arrives (RFC 9112, section 9.6), and no answer out of turn
-after a request that is no HTTP.
+after a request that is no HTTP; and the short way for requests that come whole (`gateway.receive.whole`).
 """
 
 import asyncio
 from dataclasses import dataclass
 from typing import cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from gateway.receive.problems import Problem, Refusal
+from gateway.receive.admission import stopping
+from gateway.receive.problems import Problem, Refusal, send_problem
+from gateway.receive.whole import ShortWay, Whole
 
 _BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 5\r\n"
@@ -64,6 +66,13 @@ class _Transport(asyncio.Transport):
             self._held = bytes(data)
             self._connection.loop.call_soon(self._flush)
 
+    def write_whole(self, data: bytes) -> None:
+        """A whole answer: nothing comes after it that it should wait for."""
+        if self._held:
+            self._flush()
+        if not self.lingering:
+            self._inner.write(data)
+
     def _flush(self) -> None:
         if self._held:
             held, self._held = self._held, b""
@@ -98,11 +107,12 @@ class _Transport(asyncio.Transport):
         self._inner.close()
 
 
-def connection_class(limits: ConnectionLimits) -> type[HttpToolsProtocol]:
-    """The protocol class for uvicorn, bound to the limits that it shares with all others."""
+def connection_class(limits: ConnectionLimits, short_way: ShortWay | None = None) -> type[HttpToolsProtocol]:
+    """The protocol class for uvicorn, bound to the limits that it shares with all others, and to the short way."""
 
     class Connection(BoundedConnection):
         shared = limits
+        short = staticmethod(short_way) if short_way is not None else None
 
     return Connection
 
@@ -111,6 +121,7 @@ class BoundedConnection(HttpToolsProtocol):
     """See the module."""
 
     shared = ConnectionLimits()
+    short: ShortWay | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a place, or say that there is none."""
@@ -121,6 +132,8 @@ class BoundedConnection(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._drained = 0
         self._deaf = False
+        self._started = False  # there was a request, so there is a cycle
+        self._parts: list[bytes] | None = None  # the body so far of a request that may come whole
         stream = cast("asyncio.Transport", transport)  # what every loop hands to a stream protocol
         self._wrapped = _Transport(stream, self)
         super().connection_made(self._wrapped)
@@ -153,6 +166,8 @@ class BoundedConnection(HttpToolsProtocol):
             return
         self._arriving = self._header_bytes + len(data)
         super().data_received(data)
+        if self._parts is not None:  # not whole: there is more to come
+            self._go_the_usual_way()
         if self.scope is self._whole:  # no header section is under way
             if self._timer is not None:
                 self._stop_timer()
@@ -172,15 +187,69 @@ class BoundedConnection(HttpToolsProtocol):
         # Only where so much came in at all is it worth counting what of it were headers.
         if self._arriving > self.shared.header_bytes and self._size_of_headers() > self.shared.header_bytes:
             raise ValueError("too large headers")
-        super().on_headers_complete()
         self._whole = self.scope
+        if (
+            self.short is not None
+            and self.url.startswith(b"/in/")
+            and not self._busy
+            and not self.expect_100_continue
+            and self.parser.get_method() == b"POST"
+            and not self.parser.should_upgrade()
+        ):
+            self._parts = []
+            return
+        self._start()
+
+    @property
+    def _busy(self) -> bool:
+        """True while an answer is owed."""
+        return self._started and not self.cycle.response_complete
+
+    def _start(self) -> None:
+        self._started = True
+        super().on_headers_complete()
         self.scope["extensions"] = {ARRIVING: {"request": self.cycle}}
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        if self._parts is not None:
+            self._parts.append(body)
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole: if it came in one piece it may take the short way."""
+        if self._parts is not None:
+            whole = Whole(
+                url=self.url,
+                headers=self.headers,
+                client=self.client,
+                body=self._parts[0] if len(self._parts) == 1 else b"".join(self._parts),
+                keep_alive=self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive(),
+                write=self._wrapped.write_whole,
+                close=self._wrapped.close,
+                on_response=self.on_response_complete,
+            )
+            if self.short is not None and self.short(whole):
+                self._parts = None
+                self._started = True
+                self.cycle = cast("RequestResponseCycle", whole)
+                return
+            self._go_the_usual_way()
+        super().on_message_complete()
+
+    def _go_the_usual_way(self) -> None:
+        parts, self._parts = self._parts or [], None
+        self._start()
+        for part in parts:
+            super().on_body(part)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, but never before the answers that earlier requests still wait for."""
         self._deaf = True
+        self._parts = None
         self._stop_timer()
-        if self._whole is not None and not self.cycle.response_complete and not self.cycle.more_body:
+        if self._busy and not self.cycle.more_body:
             self.pipeline.clear()
             self.cycle.keep_alive = False
             return
@@ -196,13 +265,19 @@ class BoundedConnection(HttpToolsProtocol):
 
     def mid_request(self) -> bool:
         """True while a request's body is still expected."""
-        return self._whole is not None and self.cycle.more_body and not self._deaf
+        return self._started and self.cycle.more_body and not self._deaf
 
     def linger(self) -> None:
         """Read past what still comes, for a moment, so that our answer is not lost to a reset."""
         self.flow.resume_reading()
         self._stop_timer()
         self._timer = self.loop.call_later(_LINGER_SECONDS, self._wrapped.finish)
+
+    async def leave(self) -> None:
+        """The stop ran out of patience: whoever waits for the answer to a whole request is told so."""
+        cycle: object = self.cycle
+        if self._busy and isinstance(cycle, Whole):
+            await send_problem(cycle.send, stopping())
 
     def _give_up(self) -> None:
         self._timer = None

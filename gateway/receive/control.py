@@ -15,7 +15,8 @@ from starlette.routing import Route
 from gateway.journal.protocol import JournalError
 from gateway.model.json import JsonValue
 from gateway.model.receipt import NewReceipt
-from gateway.operations import Operations
+from gateway.model.silence import Silence
+from gateway.operations import Operations, Refused
 from gateway.receive.intake import IntakeClosed
 
 
@@ -75,6 +76,24 @@ def control_app(operations: Operations, state: State) -> Starlette:
         )
         return {"id": accepted.id, "duplicate_of": accepted.duplicate_of}
 
+    async def silence(body: bytes) -> object:
+        asked = orjson.loads(body)
+        one = Silence(
+            id=str(asked["id"]),
+            match=dict(asked["match"]),
+            starts_at=float(asked["starts_at"]),
+            ends_at=float(asked["ends_at"]),
+            author=str(asked["author"]),
+            comment=str(asked["comment"]),
+            made_at=float(asked["made_at"]),
+        )
+        await operations.silence(one)
+        return {"id": one.id}
+
+    async def end_silences(body: bytes) -> object:
+        asked = orjson.loads(body)
+        return {"done": list(await operations.end_silences(_ids(asked["ids"]), now=state.now()))}
+
     return Starlette(
         routes=[
             Route("/status", status),
@@ -82,6 +101,8 @@ def control_app(operations: Operations, state: State) -> Starlette:
             Route("/dead/drop", _answering(drop), methods=["POST"]),
             Route("/replay", _answering(replay), methods=["POST"]),
             Route("/accept", _answering(accept), methods=["POST"]),
+            Route("/silence/add", _answering(silence), methods=["POST"]),
+            Route("/silence/rm", _answering(end_silences), methods=["POST"]),
         ],
     )
 
@@ -94,6 +115,8 @@ def _answering(work: Callable[[bytes], Awaitable[object]]) -> Callable[[Request]
             return _json(await work(await request.body()))
         except (JournalError, IntakeClosed) as error:
             return _json({"detail": str(error) or "the gateway is stopping"}, 503)
+        except Refused as error:
+            return _json({"detail": str(error)}, 422)
 
     return answer
 

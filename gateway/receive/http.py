@@ -7,7 +7,7 @@ looked at. Deliveries take the short way: authenticate, bound, make durable, ans
 import asyncio
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 import orjson
@@ -16,7 +16,7 @@ from starlette.routing import Mount, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.config.models import Server, SourceSettings
-from gateway.journal.protocol import JournalBroken, JournalFull, Reader
+from gateway.journal.protocol import JournalBroken, JournalError, JournalFull, Reader
 from gateway.model.ids import new_id
 from gateway.model.incident import TicketRef
 from gateway.model.receipt import Accepted, NewReceipt
@@ -31,6 +31,7 @@ from gateway.receive.doors import Door, Doors
 from gateway.receive.intake import Intake, IntakeClosed
 from gateway.receive.problems import Header, Problem, Refusal, send_answer, send_problem
 from gateway.receive.status import Pages, ticket_json
+from gateway.receive.whole import Whole
 from gateway.sources.protocol import Malformed, SourceKind
 
 LONGEST_WAIT = 8.0
@@ -39,6 +40,8 @@ LONGEST_WAIT = 8.0
 _WAIT = re.compile(rb"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})", re.IGNORECASE)
 _INSPECT_IN_PLACE = 64 * 1024  # a larger body is inspected in a thread, so that the loop goes on
 _ID_LENGTH = 36
+_AT_ONCE = 16 * 1024  # a larger body goes the usual way
+_UNUSUAL = frozenset({b"prefer", b"content-encoding"})  # headers that ask for more than the usual answer
 _SMALL = 64 * 1024  # an unread body up to this is read past; beyond it a refusal ends the connection
 
 
@@ -55,7 +58,7 @@ def build_app(
     mounts: Mapping[str, ASGIApp] | None = None,
     now: Callable[[], float] = time.time,
     on_broken: Callable[[BaseException], None] = lambda _error: None,
-) -> ASGIApp:
+) -> "Front":
     """The whole HTTP side of a gateway.
 
     ``mounts`` are further applications by path prefix (``/sandbox``). ``on_broken`` is told once the journal is lost:
@@ -72,7 +75,7 @@ def build_app(
         on_broken=on_broken, status_prefix=public + "/receipts/",
     )  # fmt: skip
     mounted = Router(routes=[Mount(prefix, app) for prefix, app in (mounts or {}).items()], default=pages.not_found)
-    return _Front(server.http.base_path, inbox, pages, mounted, tuple(mounts or ()))
+    return Front(server.http.base_path, inbox, pages, mounted, tuple(mounts or ()))
 
 
 def _public_prefix(server: Server) -> str:
@@ -80,7 +83,7 @@ def _public_prefix(server: Server) -> str:
     return url if base and url.endswith(base) else url + base
 
 
-class _Front:
+class Front:
     """The dispatcher, and the guard that turns a fault of ours into 503 with an id."""
 
     def __init__(self, base: str, inbox: "Inbox", pages: Pages, mounted: ASGIApp, prefixes: tuple[str, ...]) -> None:
@@ -90,7 +93,15 @@ class _Front:
         self._mounted = mounted
         self._prefixes = prefixes
 
+    def take(self, request: Whole) -> bool:
+        """Take a delivery on its short way (`gateway.receive.whole`)."""
+        try:
+            return not self._base and b"%" not in request.url and self._inbox.take(request)
+        except Exception:  # noqa: BLE001 - the usual way meets it again and tells it
+            return False
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The application, for the server."""
         if scope["type"] != "http":
             await _not_http(scope, receive, send)
             return
@@ -112,19 +123,23 @@ class _Front:
             await _last_word(send, stopping())  # the stop ran out of patience; an unanswered sender tries again
             raise
         except Exception as error:
-            fault = new_id()
-            structlog.get_logger().exception("a request failed", id=fault, method=scope["method"])
-            problem = Problem(
-                503,
-                Refusal.FAULT,
-                "The gateway failed; the fault is in its log under this id.",
-                hint="Try again later.",
-                retry_after=30,
-                close=True,
-                id=fault,
-            )
-            if not await _last_word(send, problem):
+            if not await _last_word(send, _fault(scope["method"])):
                 raise error from None
+
+
+def _fault(method: str) -> Problem:
+    """Our own fault, told to the log and, by its id, to the sender."""
+    fault = new_id()
+    structlog.get_logger().exception("a request failed", id=fault, method=method)
+    return Problem(
+        503,
+        Refusal.FAULT,
+        "The gateway failed; the fault is in its log under this id.",
+        hint="Try again later.",
+        retry_after=30,
+        close=True,
+        id=fault,
+    )
 
 
 async def _last_word(send: Send, problem: Problem) -> bool:
@@ -149,7 +164,11 @@ async def _not_http(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class Inbox:
-    """``POST /in/{source}[/{token}]``."""
+    """``POST /in/{source}[/{token}]``.
+
+    `deliver` is the usual way. `take` is the short one for a request that came whole and is all that it should be: it
+    does the same checks, and leaves every refusal to the usual way.
+    """
 
     def __init__(
         self,
@@ -173,10 +192,11 @@ class Inbox:
         self._now = now
         self._on_broken = on_broken
         self._prefix = status_prefix
+        self._finishing: set[asyncio.Task[None]] = set()
         # The usual answer is made of three constants and the id; its length never changes.
         self._middle = b'","status_url":' + orjson.dumps(status_prefix)[:-1]
         length = len(self._plain("0" * _ID_LENGTH))
-        self._plain_headers = [(b"content-type", b"application/json"), (b"content-length", str(length).encode())]
+        self._plain_headers = ((b"content-type", b"application/json"), (b"content-length", str(length).encode()))
 
     def _plain(self, receipt_id: str) -> bytes:
         key = receipt_id.encode()
@@ -191,21 +211,89 @@ class Inbox:
         try:
             new = await self._receive(scope, receive, headers, door, token, body)
             warnings = await self._inspect(door, new) if door.rejects_malformed else None
-            accepted = await self._accept(door, new)
+            accepted = await self._durable(door, time.monotonic(), self._intake.accept(new))
             if warnings is None:
                 warnings = await self._inspect(door, new)
         except Refused as refused:
-            problem = refused.problem
-            self._metrics.refused(door.name, problem.reason.value)
-            because = {"detail": str(refused.__cause__)} if refused.__cause__ is not None else {}
-            structlog.get_logger().info(
-                "refused", source=door.name, reason=problem.reason.value, status=problem.status, **because
-            )
-            await send_problem(send, problem)
+            await self._refuse(send, door, refused)
             return
         finally:
             body.release()
         await self._answer(send, headers, door, accepted, warnings)
+
+    def take(self, request: Whole) -> bool:
+        """Take a delivery on its short way; False leaves it to `deliver`."""
+        path, _, query = request.url[4:].partition(b"?")
+        door = self._doors.at(path.decode("latin-1"))
+        headers = dict(request.headers)
+        if not door.checker.proven(Claim(headers, query)) or not door.known:
+            return False  # and the usual way does the same work again, whoever this is
+        self._metrics.credentials_checked()
+        address = self._doors.address(request.client, request.headers)
+        if (
+            door.wait > 0
+            or door.bucket is not None
+            or len(request.body) > _AT_ONCE
+            or len(request.body) > door.max_body
+            or not headers.keys().isdisjoint(_UNUSUAL)
+            or not door.lets_in(address)
+            or self._admission.refusal() is not None
+            or not self._admission.fits(len(request.body))
+        ):
+            return False
+        new = self._new(door, headers, query, address, request.body, None)
+        if door.kind is not None and door.settings is not None:
+            try:
+                door.kind.inspect(new, door.settings)
+            except Exception:  # noqa: BLE001 - the usual way meets it again and says what it means
+                return False
+        begun = time.monotonic()
+        try:
+            future = self._intake.accept_soon(new)
+        except (JournalError, IntakeClosed):
+            return False
+        if future is None:
+            return False
+        future.add_done_callback(lambda done: self._taken(request, headers, door, begun, done))
+        return True
+
+    def _taken(
+        self,
+        request: Whole,
+        headers: Mapping[bytes, bytes],
+        door: Door,
+        begun: float,
+        done: "asyncio.Future[list[Accepted]]",
+    ) -> None:
+        """The journal has answered."""
+        if done.cancelled():
+            return
+        error = done.exception()
+        accepted = None if error is not None else done.result()[0]
+        if accepted is not None and accepted.duplicate_of is None and accepted.warning is None:
+            self._count(door, accepted, begun)
+            request.answer(202, self._plain_headers, self._plain(accepted.id))
+            return
+        task = asyncio.get_running_loop().create_task(self._finish(request, headers, door, begun, done))
+        self._finishing.add(task)
+        task.add_done_callback(self._finishing.discard)
+
+    async def _finish(
+        self,
+        request: Whole,
+        headers: Mapping[bytes, bytes],
+        door: Door,
+        begun: float,
+        done: "asyncio.Future[list[Accepted]]",
+    ) -> None:
+        """An answer that takes more than a word."""
+        try:
+            accepted = await self._durable(door, begun, _first(done))
+            await self._answer(request.send, headers, door, accepted, "")
+        except Refused as refused:
+            await self._refuse(request.send, door, refused)
+        except Exception:  # noqa: BLE001 - told to log and sender, as on the usual way
+            await send_problem(request.send, _fault("POST"))
 
     async def _receive(
         self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], door: Door, token: str, body: Body
@@ -238,10 +326,25 @@ class Inbox:
                 raise Refused(_stranger(door, close=False))
         if door.bucket is not None and (after := door.bucket.take()) is not None:
             raise Refused(_too_often(after))
+        return self._new(door, headers, query, address, content, signed, token=bool(token), now=now)
+
+    def _new(
+        self,
+        door: Door,
+        headers: Mapping[bytes, bytes],
+        query: bytes,
+        address: str,
+        content: bytes,
+        signed: Signed | None,
+        *,
+        token: bool = False,
+        now: float | None = None,
+    ) -> NewReceipt:
+        """The receipt of a whole, proven request."""
         return NewReceipt(
             id=new_id(),
             source=door.name,
-            received_at=now,
+            received_at=self._now() if now is None else now,
             body=content,
             content_type=headers.get(b"content-type", b"").decode("latin-1")[:1024],
             headers=kept_headers(headers),
@@ -255,10 +358,19 @@ class Inbox:
             duplicate_key=duplicate_key(headers, query, content, door.retry_horizon, signed),
         )
 
-    async def _accept(self, door: Door, new: NewReceipt) -> Accepted:
-        begun = time.monotonic()
+    async def _refuse(self, send: Send, door: Door, refused: Refused) -> None:
+        problem = refused.problem
+        self._metrics.refused(door.name, problem.reason.value)
+        because = {"detail": str(refused.__cause__)} if refused.__cause__ is not None else {}
+        structlog.get_logger().info(
+            "refused", source=door.name, reason=problem.reason.value, status=problem.status, **because
+        )
+        await send_problem(send, problem)
+
+    async def _durable(self, door: Door, begun: float, accepting: Awaitable[Accepted]) -> Accepted:
+        """The journal's answer to a delivery; its faults are refusals, which the sender answers by trying again."""
         try:
-            accepted = await self._intake.accept(new)
+            accepted = await accepting
         except JournalFull as error:
             raise Refused(
                 Problem(503, Refusal.NO_ROOM, "The journal has no room.", hint="Try again later.", retry_after=30)
@@ -276,12 +388,15 @@ class Inbox:
                     close=True,
                 )
             ) from error
+        self._count(door, accepted, begun)
+        return accepted
+
+    def _count(self, door: Door, accepted: Accepted, begun: float) -> None:
         if accepted.duplicate_of is None:
             self._admission.taken()
             self._metrics.accepted(door.name, time.monotonic() - begun)
         else:
             self._metrics.duplicate(door.name)
-        return accepted
 
     async def _inspect(self, door: Door, new: NewReceipt) -> str:
         """A warning about the payload, or nothing. Refused if the source rejects what cannot be read."""
@@ -342,6 +457,10 @@ class Inbox:
         except Exception:  # noqa: BLE001 - the event is durable, and that is the answer
             structlog.get_logger().exception("looking for the ticket failed", receipt=receipt)
         return None, False
+
+
+async def _first(done: "asyncio.Future[list[Accepted]]") -> Accepted:
+    return (await done)[0]
 
 
 def _arrived(scope: Scope) -> bool:

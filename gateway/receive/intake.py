@@ -1,5 +1,6 @@
 """What the HTTP door asks of the rest of the gateway."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,6 +34,14 @@ class Intake(Protocol):
             JournalFull: no room.
             JournalBroken: the journal is lost; the process must end.
             IntakeClosed: the gateway is stopping.
+        """
+        ...
+
+    def accept_soon(self, new: NewReceipt) -> "asyncio.Future[list[Accepted]] | None":
+        """`accept` without a coroutine: the future brings its answer, alone in a list. None where only `accept` can.
+
+        Raises:
+            JournalFull, JournalBroken, IntakeClosed: as `accept`.
         """
         ...
 

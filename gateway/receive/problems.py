@@ -34,6 +34,7 @@ class Refusal(StrEnum):
     STOPPING = "stopping"
     JOURNAL_BROKEN = "journal_broken"
     FAULT = "fault"
+    SENDER_NOT_VERIFIED = "sender_not_verified"
 
 
 @dataclass(frozen=True, slots=True)

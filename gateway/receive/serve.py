@@ -17,7 +17,8 @@ from starlette.types import ASGIApp
 
 from gateway.config.listen import Listen, listens
 from gateway.config.models import HttpServer, Tls
-from gateway.receive.connection import ConnectionLimits, connection_class
+from gateway.receive.connection import BoundedConnection, ConnectionLimits, connection_class
+from gateway.receive.whole import ShortWay
 
 _BACKLOG = 2048
 _KEEP_ALIVE = 30
@@ -211,7 +212,7 @@ class _Running:
 
 @dataclass(slots=True)
 class HttpServers:
-    """Serves one application on all configured addresses.
+    """Serves one application on all configured addresses; ``short_way`` is its way for requests that come whole.
 
     ``addresses`` are those that are bound, as URLs (``http://127.0.0.1:8025``, ``unix:/path``), after `start`.
     """
@@ -219,6 +220,7 @@ class HttpServers:
     app: ASGIApp
     settings: HttpServer
     limits: ConnectionLimits = field(default_factory=ConnectionLimits)
+    short_way: ShortWay | None = None
     certificate_check: float = _CERTIFICATE_CHECK
     addresses: list[str] = field(default_factory=list)
     _running: list[_Running] = field(default_factory=list)
@@ -267,7 +269,7 @@ class HttpServers:
         scheme = "https" if secure else "http"
         config = uvicorn.Config(
             self.app,
-            http=connection_class(self.limits),
+            http=connection_class(self.limits, self.short_way),
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -303,9 +305,14 @@ class HttpServers:
             running.server.config.timeout_graceful_shutdown = max(0, int(patience))
             running.server.should_exit = True
         await asyncio.gather(*(running.task for running in self._running), return_exceptions=True)
+        connections = [one for running in self._running for one in running.server.server_state.connections]
+        for connection in connections:
+            if isinstance(connection, BoundedConnection):
+                await connection.leave()
+        await asyncio.sleep(0)  # what was written last goes out
+        for connection in connections:
+            connection.transport.abort()
         for running in self._running:
-            for connection in list(running.server.server_state.connections):
-                connection.transport.abort()
             if running.path:
                 unlink_own(running.path, running.inode)
         self._running.clear()

@@ -79,7 +79,7 @@ async def test_a_connector_that_fails_in_an_unforeseen_way_costs_one_action_and_
 async def test_a_rate_slower_than_an_intent_may_wait_delays_and_doubles_nothing(
     journal: Journal, monkeypatch: pytest.MonkeyPatch, rate: str
 ) -> None:
-    monkeypatch.setattr(worker, "LONGEST_INTENT", 0.05)
+    monkeypatch.setattr(worker, "LONGEST_INTENT", 0.15)
     async with desk(journal, rate=rate) as at:
         receipts = await at.incidents(8)
         await at.all_are(receipts, ActionStatus.DELIVERED, 4.0)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from gateway.journal.protocol import (
     EventRecord,
     FinishedAttempt,
+    HeldAction,
     IncidentChange,
     Journal,
     NewTimer,
@@ -141,8 +142,8 @@ def an_action(
     )
 
 
-def a_timer(incident: str, due_at: float) -> NewTimer:
-    return NewTimer(new_id(), incident, "hold", due_at)
+def a_timer(incident: str, due_at: float, held: HeldAction | None = None) -> NewTimer:
+    return NewTimer(new_id(), incident, "hold", due_at, held)
 
 
 def a_ticket(number: str = "100001") -> TicketRef:

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.journal.protocol import (
     CommitResult,
+    HeldAction,
     HistoryLine,
     IncidentChange,
     Journal,
@@ -16,11 +17,12 @@ from gateway.journal.protocol import (
     Processed,
 )
 from gateway.journal.sqlite import open_sqlite
-from gateway.model.action import AttachmentRef
-from gateway.model.event import Attachment
-from gateway.model.incident import IncidentState, Tombstone
+from gateway.model.action import ActionKind, AttachmentRef, TicketDraft
+from gateway.model.event import Attachment, Severity
+from gateway.model.incident import Deadline, IncidentState, TimerKind, Tombstone
 from gateway.model.reasons import Reason
 from gateway.model.receipt import ReceiptStatus
+from gateway.model.silence import Silence
 from tests.journal.builders import (
     NOON,
     a_member,
@@ -295,6 +297,50 @@ async def test_a_fired_or_cancelled_timer_is_gone(journal: Journal) -> None:
     assert await journal.due_timers(now=NOON + 20, limit=10) == []
 
 
+async def test_what_a_timer_keeps_comes_back_with_it_and_is_known_while_its_incident_waits(journal: Journal) -> None:
+    draft = TicketDraft(
+        "disk full", "text", "<p>html</p>", fields={"topicId": 2}, quiet=True, reasons=(Reason.RENDER_FAILED,)
+    )
+    receipt = a_receipt()
+    held = HeldAction(ActionKind.CREATE, draft, Reason.CONFIRMED, receipt.id)
+    waiting = replace(
+        an_incident(),
+        state=IncidentState.RECOVERING,
+        timers=(Deadline(TimerKind.HOLD, NOON + 5), Deadline(TimerKind.EXPIRE, NOON + 99)),
+        worst=Severity.CRITICAL,
+    )
+    await journal.accept(receipt)
+    timer = a_timer(waiting.id, NOON + 5, held)
+    await journal.commit_processed(
+        [
+            Processed(
+                receipt.id,
+                events=(a_record(an_event(), incident=waiting.id),),
+                incidents=(IncidentChange(waiting, None),),
+                timers=(timer, a_timer(waiting.id, NOON + 9)),
+                plans={waiting.plan: b"{}"},
+            )
+        ]
+    )
+    known = await journal.know(Lookup(keys=frozenset({waiting.key})), NOON)
+    assert known.by_key[waiting.key] == waiting
+    assert known.held == {(waiting.id, "hold"): held}
+    due = await journal.due_timers(now=NOON + 20, limit=10)
+    assert (due[0].id, due[0].held) == (timer.id, held)
+    assert await journal.plans([waiting.plan, "unknown"]) == {waiting.plan: b"{}"}
+    opened = replace(waiting, state=IncidentState.OPEN, version=1, timers=())
+    told = replace(an_action(waiting.id), receipt=receipt.id)
+    silent = an_action(waiting.id, ActionKind.APPEND, sequence=2)
+    lines = (HistoryLine(NOON + 5, "timer", Reason.EXPIRED, "hold", incident=waiting.id),)
+    fired = Processed("", timer=timer.id, incidents=(IncidentChange(opened, 0),), actions=(told, silent), history=lines)
+    assert await journal.commit_processed([fired]) == [CommitResult.COMMITTED]
+    assert (await journal.know(Lookup(keys=frozenset({waiting.key})), NOON)).held == {}
+    view = await journal.reader().receipt(receipt.id)
+    assert view is not None
+    assert [(action.id, action.receipt) for action in view.actions] == [(told.id, receipt.id), (silent.id, "")]
+    assert [line.reason for line in view.timeline if line.what == "timer"] == [Reason.EXPIRED]
+
+
 async def test_a_dead_receipt_is_listed_requeued_and_starts_with_no_tries(journal: Journal) -> None:
     receipt = a_receipt()
     await journal.accept(receipt, claim=True)
@@ -382,3 +428,20 @@ async def test_the_probe_works_on_a_sound_journal(journal: Journal) -> None:
 async def test_a_key_that_the_sender_gave_and_one_made_from_the_content_never_meet(journal: Journal) -> None:
     await journal.accept(a_receipt(b"one", key="k", given=True))
     assert (await journal.accept(a_receipt(b"one", key="k", given=False))).duplicate_of is None
+
+
+async def test_silences_are_kept_changed_and_listed_by_their_end(journal: Journal) -> None:
+    late = Silence("s1", {"host": {"glob": "db-*"}}, NOON, NOON + 99, "Ada", "a \ud800 comment", NOON)
+    early = Silence("s2", {"host": "web1"}, NOON, NOON + 50, "Bob", "why", NOON)
+    for one in (late, early):
+        await journal.put_silence(one)
+    found = await journal.reader().silences()
+    assert [(one.id, dict(one.match)) for one in found] == [
+        ("s2", {"host": "web1"}),
+        ("s1", {"host": {"glob": "db-*"}}),
+    ]
+    await journal.put_silence(replace(early, ends_at=NOON + 100))
+    assert [(one.id, one.ends_at) for one in await journal.reader().silences()] == [
+        ("s1", NOON + 99),
+        ("s2", NOON + 100),
+    ]

@@ -13,6 +13,7 @@ from gateway.config.values import Secret
 from gateway.journal.protocol import Counts, DeadLetter, ReceiptLine, ReceiptView
 from gateway.model.incident import Incident, TicketRef
 from gateway.model.receipt import Accepted, NewReceipt, Parsed, Receipt, ReceiptStatus
+from gateway.model.silence import Silence
 from gateway.observability.health import Check, Health
 from gateway.observability.metrics import Metrics
 from gateway.receive.admission import Admission
@@ -63,6 +64,12 @@ class Desk:
         self.receipts.append(new)
         return replace(self.warning, id=new.id) if self.warning else Accepted(new.id)
 
+    def accept_soon(self, new: NewReceipt) -> "asyncio.Future[list[Accepted]] | None":
+        return asyncio.ensure_future(self._alone(new))
+
+    async def _alone(self, new: NewReceipt) -> list[Accepted]:
+        return [await self.accept(new)]
+
     async def wait_ticket(self, receipt_id: str, timeout: float) -> Progress:
         self.waited.append((receipt_id, timeout))
         return self.progress
@@ -102,6 +109,9 @@ class Look:
         return None
 
     async def dead_letters(self, *, limit: int = 1000) -> list[DeadLetter]:
+        return []
+
+    async def silences(self) -> list[Silence]:
         return []
 
     async def counts(self) -> Counts:

@@ -29,7 +29,9 @@ async def served(
     built: House, limits: ConnectionLimits | None = None, **settings: object
 ) -> AsyncIterator[HttpServers]:
     wanted = HttpServer.model_validate({"listen": "127.0.0.1:0", **settings})
-    servers = HttpServers(built.app, wanted, limits or ConnectionLimits(), certificate_check=0.05)
+    servers = HttpServers(
+        built.app, wanted, limits or ConnectionLimits(), short_way=built.app.take, certificate_check=0.05
+    )
     await servers.start()
     try:
         yield servers
@@ -215,7 +217,7 @@ async def test_a_refusal_reaches_a_sender_that_is_still_sending() -> None:
 async def test_stopping_finishes_what_is_in_flight_and_then_closes() -> None:
     built = house()
     built.desk.hold = asyncio.Event()
-    servers = HttpServers(built.app, HttpServer(listen="127.0.0.1:0"))
+    servers = HttpServers(built.app, HttpServer(listen="127.0.0.1:0"), short_way=built.app.take)
     await servers.start()
     port = port_of(servers)
     running = asyncio.create_task(talk(port, POST + b"Content-Length: 2\r\n\r\n{}"))
@@ -232,7 +234,7 @@ async def test_stopping_finishes_what_is_in_flight_and_then_closes() -> None:
 async def test_a_request_that_outlasts_the_stop_is_answered_with_503() -> None:
     built = house()
     built.desk.hold = asyncio.Event()
-    servers = HttpServers(built.app, HttpServer(listen="127.0.0.1:0"))
+    servers = HttpServers(built.app, HttpServer(listen="127.0.0.1:0"), short_way=built.app.take)
     await servers.start()
     running = asyncio.create_task(talk(port_of(servers), POST + b"Content-Length: 2\r\n\r\n{}"))
     await built.desk.entered.wait()

@@ -20,12 +20,14 @@ from gateway.receive.smtp.auth import Users
 from gateway.receive.smtp.envelope import Envelope
 from gateway.receive.smtp.mailroom import Mailroom
 from gateway.receive.smtp.peers import Peers
+from gateway.sources.mail.trust import Origin
 
 STOPPING = b"421 4.3.2 The gateway is stopping, try again in a moment"
 """The last word of a door that closes."""
 TOO_LARGE = b"552 5.3.4 The message is too large"
 """The answer to a message beyond a cap."""
 _NO_ROOM = b"452 4.3.1 There is no room now, try again later"
+_UNVERIFIED = b"550 5.7.1 The sender of this message is not verified"
 _BROKEN = b"451 4.3.0 The gateway cannot store mail now, try again later"
 
 
@@ -97,6 +99,12 @@ class House:
             if most is not None and len(content) > most:
                 self.refused(Refusal.TOO_LARGE, envelope.peer, "", name)
                 return TOO_LARGE
+        origin = Origin(envelope.peer, envelope.door)
+        unverified = {name: why for name in sources if (why := room.source(name).unverified(content, origin))}
+        if len(unverified) == len(sources):  # else the others take it, and these keep it as a dead letter
+            for name, why in unverified.items():
+                self.refused(Refusal.SENDER_NOT_VERIFIED, envelope.peer, why, name)
+            return _UNVERIFIED
         loop = asyncio.get_running_loop()
         began = loop.time()
         answer = self.full()

@@ -14,6 +14,8 @@ from gateway.receive.delivery_keys import GIVEN_HORIZON
 from gateway.receive.networks import Network, parse_address, parse_networks, within
 from gateway.receive.smtp.envelope import Envelope
 from gateway.receive.smtp.recipients import Owner, Recipients
+from gateway.sources.mail.settings import MailSettings
+from gateway.sources.mail.trust import Origin, refused_at_the_door
 
 AcceptAll = Callable[[Sequence[NewReceipt]], Awaitable[Sequence[Accepted]]]
 """Makes receipts durable, all or none, and has them processed; raises as `gateway.receive.intake.Intake.accept`."""
@@ -27,12 +29,17 @@ _NAMED = re.compile(rb"(?:\A|\n)(message-id|date|received)[ \t]*:[ \t]*(?:\r?\n[
 
 @dataclass(frozen=True, slots=True)
 class MailSource:
-    """A source as the mail door sees it. ``most`` is its largest message in octets, None for the door's."""
+    """A source as the mail door sees it.
+
+    ``most`` is its largest message in octets, None for the door's. ``unverified(content, origin)`` says why a message is to be
+    refused for its sender, or nothing.
+    """
 
     networks: tuple[Network, ...]
     most: int | None
     bucket: Bucket | None
     retry_horizon: float
+    unverified: Callable[[bytes, Origin], str] = lambda _content, _origin: ""
 
     def lets_in(self, peer: str) -> bool:
         """True if a client of this address may send; who reaches a unix socket has passed its file mode."""
@@ -108,7 +115,12 @@ def _mail_source(settings: SourceSettings) -> MailSource:
         most=settings.max_body,
         bucket=None if settings.rate is None else Bucket(settings.rate),
         retry_horizon=settings.retry_horizon,
+        unverified=lambda content, origin: _unverified(content, origin, settings),
     )
+
+
+def _unverified(content: bytes, origin: Origin, settings: SourceSettings) -> str:
+    return refused_at_the_door(content, origin, settings) if isinstance(settings, MailSettings) else ""
 
 
 def duplicate_key(mail_from: str, content: bytes, retry_horizon: float) -> DuplicateKey | None:
