@@ -6,7 +6,8 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,28 +18,37 @@ from gateway.config.config import Config
 from gateway.config.loader import load_file
 from gateway.config.models import HttpServer
 from gateway.config.problems import ConfigErrors, Level
-from gateway.delivery.worker import Delivery, Step
+from gateway.delivery.worker import Delivery, FirstCall, Step
 from gateway.helpdesks.http import HelpdeskHttp
 from gateway.journal.locate import journal_path
-from gateway.journal.protocol import Journal, JournalError, Processed
+from gateway.journal.message_key import is_open_to_others, key_path, read_or_make_keys
+from gateway.journal.protocol import Journal, JournalError, Processed, Timer
 from gateway.journal.sqlite import open_sqlite
-from gateway.model.action import UNFINISHED, Action, ActionKind
+from gateway.mailauth import SenderChecks
+from gateway.model.action import UNFINISHED, Action, ActionKind, NewAction
 from gateway.model.ids import new_id
 from gateway.model.incident import TicketRef
 from gateway.model.json import JsonValue
-from gateway.model.receipt import Receipt
+from gateway.model.reasons import HELD, Reason
+from gateway.model.receipt import Accepted, NewReceipt, Receipt
+from gateway.model.silence import Silence
 from gateway.observability.health import Health, journal_check
 from gateway.observability.logs import configure_logging, log_transition
 from gateway.observability.metrics import Metrics
 from gateway.operations import Operations
 from gateway.pipeline import Pipeline
+from gateway.quarantine import BEGINS
 from gateway.receive.admission import Admission, free_bytes
 from gateway.receive.control import control_app, control_path
-from gateway.receive.http import build_app
+from gateway.receive.http import Front, build_app
+from gateway.receive.pipe import PipeApp, PipeDoor
 from gateway.receive.serve import CannotListen, HttpServers
 from gateway.receive.smtp.mailroom import Mailroom
 from gateway.receive.smtp.server import MailServer, hostname_of
-from gateway.ruleset import Ruleset, build_ruleset
+from gateway.receive.spool import Spool, prepare, socket_path, spool_path
+from gateway.receive.whole import Whole
+from gateway.routing.silences import compile_silences
+from gateway.ruleset import Ruleset, build_ruleset, configured_keys
 
 GRACE = 25.0
 """Seconds that a stop waits for calls in flight."""
@@ -82,6 +92,7 @@ class Gateway:
         self._tasks: list[asyncio.Task[None]] = []
         self._deliveries: dict[str, tuple[Delivery, HelpdeskHttp, asyncio.Task[None]]] = {}
         self._door = _Door()
+        self._keys: tuple[bytes, ...] = ()
 
     @property
     def addresses(self) -> list[str]:
@@ -100,7 +111,23 @@ class Gateway:
         settings = self.config.server.journal
         self.journal: Journal = await open_sqlite(path, min_free=settings.min_free, run=new_id())
         self.reader = self.journal.reader()
-        self.pipeline = Pipeline(self.journal, self.rules, self._observer, wake_delivery=self._wake, clock=self._clock)
+        try:
+            self._keys = self._message_id_keys()
+        except JournalError:
+            await self.journal.close()
+            raise
+        silencers = compile_silences(await self.reader.silences(), self._clock())
+        self.rules = replace(build_ruleset(self.config, self._keys), silencers=silencers)
+        self._sender_checks = SenderChecks(self.config.server.dns)
+        self.pipeline = Pipeline(
+            self.journal,
+            self.rules,
+            self._observer,
+            wake_delivery=self._wake,
+            first_call=self._first_call,
+            examine=self._sender_checks.verify,
+            clock=self._clock,
+        )
         self._admission = Admission(
             min_free=settings.min_free,
             max_waiting=settings.max_waiting,
@@ -109,12 +136,15 @@ class Gateway:
         )
         self._health = Health({"journal": journal_check(self.journal, self._clock)})
         self._build_door()
-        self._servers = HttpServers(self._door, self.config.server.http)
-        operations = Operations(self.journal, lambda: self.rules, self.pipeline.accept, self._wake_all)
+        self._servers = HttpServers(self._door, self.config.server.http, short_way=self._door.take)
+        operations = Operations(
+            self.journal, lambda: self.rules, self.pipeline.accept, self._wake_all, silenced=self._silence
+        )
         self._control = HttpServers(
             control_app(operations, self),
             HttpServer(listen=f"unix:{control_path(path)}"),
         )
+        self._build_pipe(spool_path(self.config))
         self._mail_doors = [
             MailServer(
                 door,
@@ -129,11 +159,13 @@ class Gateway:
         try:
             await self._servers.start()
             await self._control.start()
+            await self._start_pipe()
             for mail_door in self._mail_doors:
                 await mail_door.start()
         except (CannotListen, ValueError):
             for mail_door in self._mail_doors:
                 await mail_door.stop(0.0)
+            await self._pipe.stop(0.0)
             await self._control.stop(0.0)
             await self._servers.stop(0.0)
             await self.journal.close()
@@ -141,7 +173,9 @@ class Gateway:
         for name in self.config.helpdesks:
             self._deliver_to(name)
         self._run(self.pipeline.run(), "pipeline")
+        self._run(self.pipeline.timers.run(), "timers")
         self._run(self._admission.watch(self.reader), "admission")
+        self._run(self._spool.run(), "spool")
         self._run(self._maintain(), "maintenance")
 
     async def stop(self, grace: float = GRACE) -> None:
@@ -151,8 +185,10 @@ class Gateway:
         self._admission.stopping = True
         self.pipeline.close()
         await self._servers.stop(min(grace, 10.0))
+        await self._pipe.stop(min(grace, 10.0))
         await self._control.stop(1.0)
         await self.pipeline.stop()
+        self._sender_checks.close()
         await asyncio.gather(*(delivery.stop(grace) for delivery, _, _ in self._deliveries.values()))
         tasks = [*self._tasks, *(task for _, _, task in self._deliveries.values())]
         for task in tasks:
@@ -178,7 +214,7 @@ class Gateway:
             refused.append("a change of the server section needs a restart")
         if refused:
             return refused
-        rules = build_ruleset(config)
+        rules = replace(build_ruleset(config, self._keys), silencers=self.rules.silencers)
         before, self.config, self.rules = self.config, config, rules
         self.pipeline.rules = rules
         for name in before.helpdesks:
@@ -209,7 +245,12 @@ class Gateway:
             for name, (delivery, _, _) in self._deliveries.items()
         }
         addresses: list[JsonValue] = list(self.addresses)
-        return {"addresses": addresses, "digest": self.config.digest, "helpdesks": helpdesks}
+        return {
+            "addresses": addresses,
+            "digest": self.config.digest,
+            "helpdesks": helpdesks,
+            "spool": self._spool.status(),
+        }
 
     def now(self) -> float:
         """The instant."""
@@ -217,8 +258,55 @@ class Gateway:
 
     # ---------------------------------------------------------------------------------------------------------- inside
 
+    def _message_id_keys(self) -> tuple[bytes, ...]:
+        """The keys beside the journal, made where there are none; not asked where the configuration names its own."""
+        if configured_keys(self.config):
+            return ()
+        path = key_path(journal_path(self.config))
+        keys = read_or_make_keys(path)
+        if is_open_to_others(path):
+            structlog.get_logger().warning(
+                "the key of Message-IDs can be read by others", file=str(path), hint="chmod 600"
+            )
+        return keys
+
+    def _silence(self, silences: Sequence[Silence]) -> None:
+        """Put silences in force."""
+        self.rules = replace(self.rules, silencers=compile_silences(silences, self._clock()))
+        self.pipeline.rules = self.rules
+
     def _mailroom(self, config: Config, hostname: str) -> Mailroom:
         return Mailroom(config.sources, self.pipeline.accept_all, hostname=hostname, clock=self._clock)
+
+    def _build_pipe(self, folder: Path) -> None:
+        door = PipeDoor(self._accept_piped, lambda: self.config.sources, self.config.server, clock=self._clock)
+        self._spool = Spool(
+            folder,
+            door,
+            self.journal,
+            open_=lambda: self._admission.refusal() is None,
+            looked=lambda waiting, stuck: self.metrics.spool(waiting, stuck),  # noqa: PLW0108 - a reload replaces them
+            clock=self._clock,
+        )
+        app = PipeApp(door, self._admission, ready=lambda: self._spool.ready, on_broken=self._fail)
+        self._pipe = HttpServers(app, HttpServer(listen=f"unix:{socket_path(folder)}"))
+
+    async def _accept_piped(self, new: NewReceipt) -> Accepted:
+        began = time.monotonic()
+        accepted = await self.pipeline.accept(new)
+        if accepted.duplicate_of is None:
+            self.metrics.accepted(new.source, time.monotonic() - began)
+        else:
+            self.metrics.duplicate(new.source)
+        return accepted
+
+    async def _start_pipe(self) -> None:
+        folder = spool_path(self.config)
+        try:
+            prepare(folder)
+        except OSError as error:
+            raise CannotListen(f"cannot use the spool {folder}: {error.strerror}") from error
+        await self._pipe.start()
 
     def _build_door(self) -> None:
         self._door.app = build_app(
@@ -265,6 +353,11 @@ class Gateway:
             if name in self._deliveries:
                 self._deliveries[name][0].wake()
 
+    def _first_call(self, action: NewAction, receipt: str, contents: Sequence[bytes]) -> FirstCall | None:
+        if action.helpdesk not in self._deliveries:
+            return None
+        return self._deliveries[action.helpdesk][0].first_call(action, receipt, contents)
+
     def _wake_all(self) -> None:
         self.pipeline.wake()
         self._wake(self._deliveries)
@@ -289,7 +382,10 @@ class Gateway:
 class _Door:
     """The application in force; a reload puts another one in its place while requests of the old one go on."""
 
-    app: ASGIApp
+    app: Front
+
+    def take(self, request: Whole) -> bool:
+        return self.app.take(request)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.app(scope, receive, send)
@@ -317,7 +413,16 @@ class _Observer:
                 route=record.route,
                 title=record.event.title[:200],
             )
-        if processed.dead is not None:
+        if processed.dead in HELD:
+            begins = any(line.what == BEGINS for line in processed.history)
+            (structlog.get_logger().warning if begins else structlog.get_logger().info)(
+                "quarantine begins" if begins and processed.dead is Reason.QUARANTINED else "held back",
+                reason=processed.dead.value,
+                receipt=receipt.id,
+                source=receipt.source,
+                detail=processed.detail,
+            )
+        elif processed.dead is not None:
             structlog.get_logger().error(
                 "dead letter",
                 reason=processed.dead.value,
@@ -334,6 +439,25 @@ class _Observer:
             source=receipt.source,
             tries=receipt.tries,
             exc_info=error,
+        )
+
+    def fired(self, timer: Timer, processed: Processed) -> None:
+        for line in processed.history:
+            assert line.reason is not None
+            self._gateway.metrics.decision(line.reason.value)
+            log_transition(
+                "timer",
+                reason=line.reason,
+                receipt=line.receipt,
+                incident=timer.incident.id,
+                kind=timer.kind,
+                route=timer.incident.route,
+                title=timer.incident.title[:200],
+            )
+
+    def timer_failed(self, timer: Timer, error: BaseException) -> None:
+        structlog.get_logger().error(
+            "a timer failed", timer=timer.kind, incident=timer.incident.id, route=timer.incident.route, exc_info=error
         )
 
     def step(self, step: Step) -> None:

@@ -5,14 +5,18 @@ from dataclasses import dataclass
 
 from gateway.incidents.members import tombstone_key
 from gateway.incidents.ordering import order_within_receipt
-from gateway.journal.protocol import Lookup
+from gateway.incidents.threads import Refs
+from gateway.journal.protocol import Lookup, ThreadLookup
 from gateway.model.decision import Decision
 from gateway.model.event import Event
 from gateway.model.reasons import Reason
 from gateway.model.receipt import Parsed, Receipt
+from gateway.model.silence import Silence
+from gateway.quarantine import sender_key
 from gateway.routing.fields import Subject
 from gateway.routing.keys import correlation_key
 from gateway.ruleset import UNROUTED, Rule, Ruleset
+from gateway.sources.protocol import Guard
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +35,37 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class RoutedEvent:
-    """An event with the decision about it. ``index`` is its place in the receipt."""
+    """An event with the decision about it. ``index`` is its place in the receipt; ``guard`` is what may hold it back.
+
+    ``refs`` is what a mail refers to; None for what is no mail. ``silence`` is the first one that covers it.
+    """
 
     index: int
     event: Event
     subject: Subject
     decision: Decision
     targets: tuple[Target, ...]
+    guard: Guard | None = None
+    refs: Refs | None = None
+    silence: Silence | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """A receipt whose events are judged, in the order in which they shall be correlated."""
+    """A receipt whose events are judged, in the order in which they shall be correlated.
+
+    ``watches_hosts``: it may matter whether the hosts of its services are down.
+    """
 
     receipt: Receipt
     warnings: tuple[str, ...]
     events: tuple[RoutedEvent, ...]
+    watches_hosts: bool = False
 
 
 def route(receipt: Receipt, parsed: Parsed, rules: Ruleset, *, full: bool = False) -> Routed:
     """Judge every event of a receipt. ``full`` keeps every clause in the trace, also of rules that do not match."""
-    kind = rules.kind_of(receipt.source)
+    settings, kind = rules.source(receipt.source), rules.kind_of(receipt.source)
     routed: list[RoutedEvent] = []
     for index in order_within_receipt(parsed.events):
         event = parsed.events[index]
@@ -62,6 +76,7 @@ def route(receipt: Receipt, parsed: Parsed, rules: Ruleset, *, full: bool = Fals
             peer=receipt.peer,
             headers=receipt.headers,
             envelope=receipt.envelope,
+            at=receipt.received_at,
         )
         decision = rules.router.decide(subject, brief=not full)
         default_key = kind.default_key if kind is not None else ()
@@ -73,8 +88,11 @@ def route(receipt: Receipt, parsed: Parsed, rules: Ruleset, *, full: bool = Fals
             target = _target(rules.rules[name], variables, subject, default_key)
             # Two routes without `include_route` may name one incident; the event counts once in it.
             targets.setdefault(target.key if target.rule.plan is not None else f"route {name}", target)
-        routed.append(RoutedEvent(index, event, subject, decision, tuple(targets.values())))
-    return Routed(receipt, parsed.warnings, tuple(routed))
+        guard = kind.guard(event, receipt, settings) if kind and settings and kind.guard else None
+        refs = rules.threads.refs(event) if kind is not None and kind.threads else None
+        silence = next((one.silence for one in rules.silencers if one.covers(subject)), None)
+        routed.append(RoutedEvent(index, event, subject, decision, tuple(targets.values()), guard, refs, silence))
+    return Routed(receipt, parsed.warnings, tuple(routed), rules.watches_hosts)
 
 
 def _target(rule: Rule, variables: dict[str, str], subject: Subject, default_key: tuple[str, ...]) -> Target:
@@ -87,6 +105,7 @@ def _target(rule: Rule, variables: dict[str, str], subject: Subject, default_key
             route=name,
             include_source=policy.include_source,
             include_route=policy.include_route,
+            across=policy.across,
             default_key=default_key,
         )
 
@@ -102,14 +121,40 @@ def lookup(batch: Sequence[Routed]) -> Lookup:
     keys: set[str] = set()
     members: set[tuple[str, str]] = set()
     duplicates: set[tuple[str, str]] = set()
+    rates: set[str] = set()
+    hosts: set[str] = set()
     for routed in batch:
         source = routed.receipt.source
         for event in routed.events:
+            if event.guard is not None:
+                rates.add(sender_key(source, event.guard))
             for target in event.targets:
                 keys.update((target.key, *target.old_keys))
             if event.event.origin_key:
                 members.add((source, event.event.origin_key))
                 keys.add(tombstone_key(source, event.event.origin_key))
+            if routed.watches_hosts and event.event.service and event.event.host:
+                hosts.add(event.event.host)
             if event.event.duplicate_key:
                 duplicates.add((source, event.event.duplicate_key))
-    return Lookup(frozenset(keys), frozenset(members), frozenset(duplicates))
+    return Lookup(
+        frozenset(keys),
+        frozenset(members),
+        frozenset(duplicates),
+        frozenset(rates),
+        _thread_lookup(batch),
+        frozenset(hosts),
+    )
+
+
+def _thread_lookup(batch: Sequence[Routed]) -> ThreadLookup | None:
+    """What the mails of a batch refer to; None where nothing does, so that nothing is asked."""
+    refs = [(routed.receipt.source, event.refs) for routed in batch for event in routed.events if event.refs]
+    if not refs:
+        return None
+    return ThreadLookup(
+        incidents=frozenset(name for _, one in refs for name in one.signed),
+        mails=frozenset((source, name) for source, one in refs for name in one.mails),
+        markers=frozenset(marker for _, one in refs for marker in one.markers),
+        tickets=frozenset(number for _, one in refs for number in one.numbers),
+    )

@@ -1,18 +1,25 @@
-"""What operators do to the journal's content: retry and drop dead letters, replay receipts.
+"""What operators do to the journal's content: retry and drop dead letters, replay receipts, silence what is known.
 
 The same code serves the control socket of a running gateway and the command line when none runs.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.journal.protocol import HistoryLine, Journal
 from gateway.judging import route
+from gateway.mailauth import remembering
 from gateway.model.ids import new_id
 from gateway.model.reasons import Reason
 from gateway.model.receipt import Accepted, NewReceipt, Receipt, ReceiptStatus
-from gateway.processing import REPLAY_OF
+from gateway.model.silence import Silence
+from gateway.quarantine import REPLAY_OF
+from gateway.routing.errors import RuleErrors
+from gateway.routing.silences import compile_silence
 from gateway.ruleset import UNROUTED, Ruleset
+
+SHORTEST = 8
+"""Characters by which a silence is known: the last ones of its id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +32,10 @@ class Replayed:
     new_id: str = ""
 
 
+class Refused(Exception):
+    """What was asked cannot be done; the message says why, for people."""
+
+
 class Operations:
     """What operators do."""
 
@@ -34,12 +45,17 @@ class Operations:
         rules: Callable[[], Ruleset],
         accept: Callable[[NewReceipt], Awaitable[Accepted]],
         wake: Callable[[], None],
+        silenced: Callable[[Sequence[Silence]], None] = lambda _: None,
     ) -> None:
-        """``rules`` gives those in force; ``wake`` tells pipeline and delivery that there is something to do."""
+        """``rules`` gives those in force; ``wake`` tells pipeline and delivery that there is something to do.
+
+        ``silenced`` is told all silences when one was made or ended.
+        """
         self._journal = journal
         self._rules = rules
         self._accept = accept
         self._wake = wake
+        self._silenced = silenced
 
     async def retry(self, ids: Sequence[str], *, now: float) -> list[str]:
         """Send dead letters on their way again; gives back the ids that were dead letters."""
@@ -56,6 +72,35 @@ class Operations:
     async def accept(self, new: NewReceipt) -> Accepted:
         """Take a message that an operator hands in, as its source's own."""
         return await self._accept(new)
+
+    async def silence(self, silence: Silence) -> None:
+        """Put a silence in force.
+
+        Raises:
+            Refused: what is wrong with it.
+        """
+        try:
+            compile_silence(silence)
+        except (RuleErrors, ValueError) as fault:
+            raise Refused(str(fault)) from None
+        await self._journal.put_silence(silence)
+        await self._tell_silences()
+
+    async def end_silences(self, ids: Sequence[str], *, now: float) -> list[str]:
+        """End silences now, by their ids or the ends of these; gives back the whole ids of those that were in force or to come."""
+        ended: list[str] = []
+        known = [one for one in await self._journal.reader().silences() if one.ends_at > now]
+        for name in ids:
+            found = [one for one in known if one.id == name or (len(name) >= SHORTEST and one.id.endswith(name))]
+            if len(found) == 1 and found[0].id not in ended:
+                over = replace(found[0], starts_at=min(found[0].starts_at, now), ends_at=now)
+                await self._journal.put_silence(over)
+                ended.append(over.id)
+        await self._tell_silences()
+        return ended
+
+    async def _tell_silences(self) -> None:
+        self._silenced(await self._journal.reader().silences())
 
     async def replay(self, ids: Sequence[str], *, now: float, anew: bool) -> list[Replayed]:
         """Have receipts processed again; what was delivered is not sent again unless ``anew`` asks for it."""
@@ -80,7 +125,7 @@ class Operations:
         # A repeated delivery went nowhere; where the rules would send it says nothing.
         was = {event.index: event.route for event in view.events if event.reason is not Reason.DUPLICATE}
         try:
-            would = self._routes(receipt)
+            would = self._routes(remembering(receipt, view))
         except Exception as error:  # noqa: BLE001 - what a parser cannot read is the very thing to be told
             return Replayed(view.id, "differs", f"it cannot be parsed now: {type(error).__name__}: {error}")
         repeats = {event.index for event in view.events if event.reason is Reason.DUPLICATE}

@@ -6,30 +6,41 @@ Pure: the same code serves `serve`, `explain` and `replay`.
 what the journal knows, carried forward over the receipts of one batch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from gateway.incidents.machine import identify, orphan, step
+from gateway.firing import fired_timer, moved_away, release, timer_changes
+from gateway.incidents.machine import identify, is_reusable, orphan, step
 from gateway.incidents.members import tombstone_key
+from gateway.incidents.threads import Case, Threads, Verdict, is_unverified
+from gateway.incidents.timers import Outage, closed_for_good, lapsed, outage_of
 from gateway.incidents.transition import Purpose, Transition, Wish
-from gateway.journal.protocol import EventRecord, HistoryLine, IncidentChange, Known, Processed
+from gateway.journal.protocol import (
+    Arrival,
+    EventRecord,
+    HeldAction,
+    HistoryLine,
+    IncidentChange,
+    Known,
+    MailTaken,
+    NewTimer,
+    Processed,
+)
 from gateway.judging import Routed, RoutedEvent, Target
 from gateway.model.action import ActionKind, AttachmentRef, NewAction, TicketDraft
 from gateway.model.event import Attachment, Event, Kind, Severity
 from gateway.model.ids import marker_of, new_id
-from gateway.model.incident import Incident, IncidentState, Tombstone
+from gateway.model.incident import Incident, IncidentState, TimerKind, Tombstone
 from gateway.model.json import JsonValue
 from gateway.model.plan import Plan, plan_from_bytes
 from gateway.model.reasons import Reason
 from gateway.model.receipt import Parsed, Receipt
+from gateway.quarantine import REPLAY_OF, held, is_guarded, judge
 from gateway.rendering.context import Context
 from gateway.rendering.render import draft
 from gateway.routing.fields import Value, value_of
 from gateway.routing.router import decision_json
 from gateway.ruleset import Ruleset
-
-REPLAY_OF = "replay_of"
-"""Envelope entry of a receipt that an operator had made anew from an older one; it is no duplicate of that one."""
 
 TRIES = 3
 """After so many failed tries a receipt is processed as `raw`; if that fails too it is a dead letter."""
@@ -45,6 +56,33 @@ class Facts:
     tombstones: dict[str, list[Tombstone]] = field(default_factory=dict)
     duplicates: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
     plans: dict[str, Plan] = field(default_factory=dict)
+    arrivals: dict[str, list[Arrival]] = field(default_factory=dict)
+    threads: Threads = field(default_factory=Threads)
+    open_keys: frozenset[str] = frozenset()
+    held: dict[tuple[str, str], HeldAction] = field(default_factory=dict)
+    of_hosts: dict[str, list[str]] = field(default_factory=dict)
+
+    def copy(self) -> "Facts":
+        """The same, to be changed without changing this one."""
+        return Facts(
+            incidents=dict(self.incidents),
+            by_key=dict(self.by_key),
+            by_member={member: list(ids) for member, ids in self.by_member.items()},
+            tombstones={key: list(stones) for key, stones in self.tombstones.items()},
+            duplicates=dict(self.duplicates),
+            plans=dict(self.plans),
+            arrivals=self.arrivals,
+            threads=self.threads.copy(),
+            open_keys=self.open_keys,
+            held=dict(self.held),
+            of_hosts={host: list(ids) for host, ids in self.of_hosts.items()},
+        )
+
+    def become(self, other: "Facts") -> None:
+        """Take over what was tried on a `copy`."""
+        self.incidents, self.by_key, self.by_member = other.incidents, other.by_key, other.by_member
+        self.tombstones, self.duplicates, self.plans = other.tombstones, other.duplicates, other.plans
+        self.threads, self.held, self.of_hosts = other.threads, other.held, other.of_hosts
 
     def put(self, incident: Incident) -> None:
         """Take note of how an incident stands now."""
@@ -54,6 +92,15 @@ class Facts:
             ids = self.by_member.setdefault((member.source, member.origin_key), [])
             if incident.id not in ids:
                 ids.append(incident.id)
+        if incident.host and not incident.service:
+            names = self.of_hosts.setdefault(incident.host, [])
+            if incident.id not in names:
+                names.append(incident.id)
+
+    def outages(self, host: str, source: str) -> list[Outage]:
+        """When a host was down, as this source says."""
+        found = (outage_of(self.incidents[name], source) for name in self.of_hosts.get(host, ()))
+        return [outage for outage in found if outage is not None]
 
     def followed(self, source: str, origin_key: str) -> list[Incident]:
         """The incidents that are not closed and that this member takes part in."""
@@ -67,7 +114,24 @@ def facts_of(known: Known) -> Facts:
         tombstones={key: list(stones) for key, stones in known.tombstones.items()},
         duplicates=dict(known.duplicates),
         plans={digest: plan_from_bytes(data) for digest, data in known.plans.items()},
+        arrivals={key: list(group) for key, group in known.arrivals.items()},
+        threads=Threads(
+            mails={mail: list(names) for mail, names in known.threads.mails.items()},
+            markers=dict(known.threads.markers),
+            tickets={ticket: list(names) for ticket, names in known.threads.tickets.items()},
+            participants={name: set(group) for name, group in known.threads.participants.items()},
+        ),
+        open_keys=known.threads.open_keys,
+        held=dict(known.held),
     )
+    for incident in known.of_hosts:
+        facts.incidents[incident.id] = incident
+        facts.of_hosts.setdefault(incident.host, []).append(incident.id)
+    for name, incident in known.threads.incidents.items():
+        if incident.state is IncidentState.CLOSED:
+            facts.incidents[name] = incident  # another one may be the one of its key
+        else:
+            facts.put(incident)
     for incidents in known.by_member.values():
         for incident in incidents:
             facts.put(incident)
@@ -113,11 +177,36 @@ class _Work:
     history: list[HistoryLine] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     ordinals: dict[tuple[int, str, str], int] = field(default_factory=dict)
+    mails: list[MailTaken] = field(default_factory=list)
+    timers: dict[str, NewTimer] = field(default_factory=dict)
+    cancelled: dict[str, None] = field(default_factory=dict)
+    joined: Verdict = field(default_factory=Verdict)  # of the event at hand
     unrouted: bool = False
 
 
 def process(routed: Routed, facts: Facts, rules: Ruleset) -> Processed:
-    """Join a receipt's events to their incidents and dress the actions. ``facts`` is carried forward."""
+    """Join a receipt's events to their incidents and dress the actions. ``facts`` is carried forward.
+
+    What a guard holds back becomes a dead letter that leaves no other trace, as if it had not come yet.
+    """
+    guard = next((event.guard for event in routed.events if event.guard is not None), None)
+    if guard is None or not is_guarded(routed.receipt):
+        return _process(routed, facts, rules)
+    tried = facts.copy()
+    processed = _process(routed, tried, rules)
+    verdict = judge(guard, routed.receipt, processed, facts.arrivals)
+    for new in verdict.arrivals:
+        facts.arrivals.setdefault(new.arrival.key, []).append(new.arrival)
+    if verdict.hold is None:
+        facts.become(tried)
+        return replace(processed, arrivals=verdict.arrivals)
+    for record in processed.events:
+        if record.event.duplicate_key and record.duplicate_of is None:
+            facts.duplicates[(routed.receipt.source, record.event.duplicate_key)] = (routed.receipt.id, record.index)
+    return held(routed.receipt, processed, verdict)
+
+
+def _process(routed: Routed, facts: Facts, rules: Ruleset) -> Processed:
     work = _Work(routed, facts, rules, warnings=list(routed.warnings))
     for event in routed.events:
         _event(work, event)
@@ -131,6 +220,9 @@ def process(routed: Routed, facts: Facts, rules: Ruleset) -> Processed:
         tombstones=tuple(work.tombstones),
         plans=work.plans,
         history=tuple(work.history),
+        mails=tuple(work.mails),
+        timers=tuple(work.timers.values()),
+        cancelled_timers=tuple(work.cancelled),
         dead=dead,
         detail=dead.explain() if dead is not None else "",
     )
@@ -149,6 +241,7 @@ def _event(work: _Work, routed: RoutedEvent) -> None:
         return
     if event.duplicate_key:
         work.facts.duplicates[(source, event.duplicate_key)] = (work.routed.receipt.id, routed.index)
+    _catch_up(work, routed)
     drop = next((target.rule.route.drop for target in routed.targets if target.rule.route.drop is not None), None)
     found = identify(
         event=event,
@@ -157,12 +250,70 @@ def _event(work: _Work, routed: RoutedEvent) -> None:
         by_key=None,
     )
     followed = [incident for incident in found.incidents if found.follows and not _moved_away(work, incident)]
+    work.joined = _joined(work, routed) if routed.refs else Verdict()
+    if work.joined.incidents:
+        followed = list(work.joined.incidents)
     if followed and not (drop is not None and drop.open_incidents):
         _follow(work, routed, followed)
+    elif routed.silence is not None:
+        one = routed.silence
+        _note(work, routed, Reason.SILENCED, f"{one.id[-8:]} by {one.author}: {one.comment}")
     elif not routed.targets:
         _unrouted(work, routed)
     else:
         _targets(work, routed)
+    if work.joined.refused is not None:
+        _line(work, "correlated", work.joined.refused, work.joined.detail, routed.index, "")
+
+
+def _joined(work: _Work, routed: RoutedEvent) -> Verdict:
+    """Where a mail goes by what it refers to."""
+    assert routed.refs is not None
+    facts, event, received_at = work.facts, routed.event, work.routed.receipt.received_at
+
+    def takes_more(incident: Incident) -> bool:
+        if _moved_away(work, incident):
+            return False
+        if incident.state is not IncidentState.CLOSED:
+            return True
+        twin = facts.incidents.get(facts.by_key.get(incident.key, ""))
+        running = incident.key in facts.open_keys or (twin is not None and twin.state is not IncidentState.CLOSED)
+        plan = facts.plans.get(incident.plan)
+        reusable = plan is not None and is_reusable(incident, plan, received_at)
+        return event.kind is Kind.MESSAGE and reusable and not running
+
+    case = Case(routed.refs, event, work.routed.receipt.source, work.rules.threads.is_ours)
+    return case.decide(facts.threads, facts.incidents, takes_more)
+
+
+def _take_in(work: _Work, routed: RoutedEvent, incident: Incident) -> None:
+    """Remember a mail with the incident that took it in, so that answers to it find their way."""
+    if routed.refs is None:
+        return
+    event, receipt = routed.event, work.routed.receipt
+    # Who is only said to have written, and is no part of it by what we know, becomes no part of it.
+    opened = incident.version == 0
+    named = () if is_unverified(event) and not opened else work.rules.threads.participants(event, _rcpt(receipt))
+    if named or event.message_id:
+        work.mails.append(MailTaken(incident.id, receipt.source, event.message_id, named))
+        work.facts.threads.add(incident.id, receipt.source, event.message_id, named)
+
+
+def _rcpt(receipt: Receipt) -> list[str]:
+    return receipt.envelope.get("rcpt_to", "").replace(",", " ").split()
+
+
+def _handed_on(work: _Work, event: Event, kind: ActionKind) -> tuple[str, ...]:
+    """What a mail refers to, as far as the helpdesk may be told (`TicketDraft.references`), the oldest first.
+
+    A follow-up: if its sender takes part in the ticket. A new ticket: unless a check of the sender failed, or it refers to a
+    ticket of ours that it may not join.
+    """
+    joined = work.joined
+    good = not is_unverified(event) and joined.refused is None and not event.auto_generated
+    if not (good and not joined.incidents if kind is ActionKind.CREATE else joined.trusted):
+        return ()
+    return tuple(dict.fromkeys((*event.references, *event.in_reply_to)))
 
 
 def _follow(work: _Work, routed: RoutedEvent, incidents: Sequence[Incident]) -> None:
@@ -171,8 +322,11 @@ def _follow(work: _Work, routed: RoutedEvent, incidents: Sequence[Incident]) -> 
         plan = work.facts.plans[incident.plan]
         transition = _step(work, routed, incident, incident.key, plan, incident.plan)
         _apply(work, routed, plan, transition, variables={})
+        if transition.incident is not None:
+            _take_in(work, routed, transition.incident)
         if position == 0:
-            _note(work, routed, transition.reason, transition.detail, incident.route, incident.id)
+            detail = "; ".join(part for part in (transition.detail, work.joined.detail) if part)
+            _note(work, routed, transition.reason, detail, incident.route, incident.id)
 
 
 def _targets(work: _Work, routed: RoutedEvent) -> None:
@@ -205,6 +359,8 @@ def _take(work: _Work, routed: RoutedEvent, target: Target, plan: Plan) -> Trans
         work.plans[target.rule.digest] = target.rule.plan_bytes
         work.facts.plans[target.rule.digest] = plan
     _apply(work, routed, plan, transition, variables=target.vars)
+    if transition.incident is not None:
+        _take_in(work, routed, transition.incident)
     for reason in target.reasons:
         _line(work, "correlated", reason, "", routed.index, transition.incident.id if transition.incident else "")
     return transition
@@ -274,6 +430,7 @@ def _step(
         received_at=receipt.received_at,
         incident_id=new_id(),
         reasons=reasons,
+        outages=work.facts.outages(routed.event.host, receipt.source) if routed.event.service else (),
     )
 
 
@@ -285,22 +442,72 @@ def _apply(work: _Work, routed: RoutedEvent, plan: Plan, transition: Transition,
         return
     before = work.facts.incidents.get(incident.id)
     work.expected.setdefault(incident.id, before.version if before is not None else None)
+    if transition.release is not None:
+        released = release(work.facts.held, incident, plan, transition, work.rules, work.routed.receipt.received_at)
+        work.actions += released
+        incident = replace(incident, sequence=incident.sequence + len(released))
     for wish in transition.wishes:
-        for action in _dress(work, routed, plan, incident, wish, variables):
+        rendered = _render(work, routed, plan, incident, wish, variables)
+        if wish.until is not None:
+            held = HeldAction(wish.kind, rendered, _HELD_REASONS[wish.until], work.routed.receipt.id)
+            work.facts.held[incident.id, wish.until.value] = held
+            continue
+        for action in _dress(work, routed, plan, incident, wish, rendered):
             work.actions.append(action)
             incident = replace(incident, sequence=action.sequence)
+    kept = {wish.until for wish in transition.wishes if wish.until is not None}
+    _set_timers(work, before, incident, kept)
     work.facts.put(incident)
 
 
-def _dress(
+_HELD_REASONS = {TimerKind.CONFIRM: Reason.CONFIRMED, TimerKind.HOLD: Reason.RECOVERED}
+
+
+def _set_timers(work: _Work, before: Incident | None, incident: Incident, kept: Collection[TimerKind] = ()) -> None:
+    """Write down which timers of an incident are new or gone; ``kept``: those that keep another action now."""
+    change = timer_changes(before, incident, work.facts.held, kept)
+    for name in change.cancelled:
+        work.timers.pop(name, None)
+        work.cancelled[name] = None
+    for timer in change.new:
+        work.timers[timer.id] = timer
+
+
+def _catch_up(work: _Work, routed: RoutedEvent) -> None:
+    """Fire what was due, before this receipt came, for the incidents that its event may be about.
+
+    Only where all members are of the receipt's own source, whose receipts come in order: what another source has said
+    meanwhile may not be known yet, so there the timer waits for its turn (`gateway.firing`).
+    """
+    facts, receipt = work.facts, work.routed.receipt
+    concerned = facts.followed(receipt.source, routed.event.origin_key) if routed.event.origin_key else []
+    concerned += [found for target in routed.targets if (found := _known(work, target)) is not None]
+    for name in dict.fromkeys(incident.id for incident in concerned):
+        while (timer := lapsed(facts.incidents[name], receipt.received_at)) is not None:
+            incident = facts.incidents[name]
+            plan = facts.plans.get(incident.plan)
+            foreign = any(member.source != receipt.source for member in incident.members)
+            if foreign or plan is None or _moved_away(work, incident):
+                break
+            outages = facts.outages(incident.host, receipt.source) if incident.service else ()
+            fired = fired_timer(incident, timer, plan, work.rules, facts.held, outages)
+            assert fired is not None
+            work.expected.setdefault(incident.id, incident.version)
+            _set_timers(work, incident, fired.incident)
+            work.actions += fired.actions
+            work.history += fired.history
+            facts.put(fired.incident)
+
+
+def _render(
     work: _Work,
     routed: RoutedEvent,
     plan: Plan,
     incident: Incident,
     wish: Wish,
     variables: dict[str, str],
-) -> list[NewAction]:
-    """Render a wish, and split it where the helpdesk cannot take all of it in one call."""
+) -> TicketDraft:
+    """Render a wish."""
     receipt = work.routed.receipt
     rendered, failure = draft(
         plan,
@@ -311,10 +518,24 @@ def _dress(
         quiet=wish.quiet,
         reopen=wish.reopen,
         reasons=wish.reasons,
+        updates=wish.kind is ActionKind.UPDATE,
     )
     if failure is not None:
         work.warnings.append(str(failure))
         _line(work, "rendered", Reason.RENDER_FAILED, str(failure), routed.index, incident.id)
+    return rendered
+
+
+def _dress(
+    work: _Work,
+    routed: RoutedEvent,
+    plan: Plan,
+    incident: Incident,
+    wish: Wish,
+    rendered: TicketDraft,
+) -> list[NewAction]:
+    """A rendered wish as actions, split where the helpdesk cannot take all of it in one call."""
+    receipt = work.routed.receipt
     connector = work.rules.connectors.get(plan.helpdesk)
     parts: Sequence[TicketDraft] = connector.split(wish.kind, rendered) if connector is not None else (rendered,)
     actions: list[NewAction] = []
@@ -332,7 +553,11 @@ def _dress(
                 route=plan.route,
                 ordinal=ordinal,
                 sequence=incident.sequence + position + 1,
-                draft=part,
+                draft=replace(
+                    part,
+                    message_name=work.rules.threads.message_ids.name(marker, incident.id),
+                    references=_handed_on(work, routed.event, kind) if routed.refs and position == 0 else (),
+                ),
                 requester=connector.requester(part) if connector is not None else "",
                 queued_at=receipt.received_at,
                 reason=_REASONS[wish.purpose],
@@ -347,6 +572,8 @@ _REASONS = {
     Purpose.NOTE: Reason.NOTED,
     Purpose.RECOVERY: Reason.RECOVERED,
     Purpose.RELAPSE: Reason.RELAPSED,
+    Purpose.WORSE: Reason.SEVERITY_RAISED,
+    Purpose.FLAPPING: Reason.FLAPPING,
 }
 
 
@@ -388,6 +615,7 @@ def _context(
         now=receipt.received_at,
         incident=incident,
         status_url=f"{http.public_url.rstrip('/')}/receipts/{receipt.id}" if http.public_url else "",
+        warnings=work.routed.warnings,
         vars=variables,
     )
 
@@ -399,7 +627,7 @@ def _attachments(receipt: Receipt, routed: RoutedEvent) -> tuple[AttachmentRef, 
             event=routed.index,
             index=index,
             filename=attachment.filename,
-            media_type=attachment.media_type,
+            media_type=_shown_type(attachment),
             size=attachment.size,
             sha256=attachment.sha256,
             inline=attachment.inline,
@@ -409,24 +637,25 @@ def _attachments(receipt: Receipt, routed: RoutedEvent) -> tuple[AttachmentRef, 
     )
 
 
+def _shown_type(attachment: Attachment) -> str:
+    """The declared type, but for an image that was sent as octets: helpdesks show by this type."""
+    unknown = attachment.media_type in {"", "application/octet-stream"} and attachment.content_id
+    is_image = attachment.detected_type.startswith("image/") and attachment.detected_type != "image/svg+xml"
+    return attachment.detected_type if unknown and is_image else attachment.media_type
+
+
 def _moved_away(work: _Work, incident: Incident) -> bool:
     """True if the incident's ticket is in another helpdesk than the one that bears its name now."""
-    connector = work.rules.connectors.get(incident.helpdesk)
-    if connector is None or incident.ticket is None:
-        return False
-    return incident.ticket.fingerprint not in {"", connector.fingerprint}
+    return moved_away(incident, work.rules)
 
 
 def _detach(work: _Work, incident: Incident) -> None:
     """Close an incident whose ticket must not be written to, so that the problem opens a new one."""
     now = work.routed.receipt.received_at
     work.expected.setdefault(incident.id, incident.version)
-    work.facts.incidents[incident.id] = replace(
-        incident,
-        state=IncidentState.CLOSED,
-        version=incident.version + 1,
-        closed_at=now,
-    )
+    closed = replace(closed_for_good(incident, now), version=incident.version + 1)
+    _set_timers(work, incident, closed)
+    work.facts.incidents[incident.id] = closed
     _line(work, "detached", Reason.HELPDESK_CHANGED, "", None, incident.id)
 
 
@@ -447,7 +676,7 @@ def _note(
     duplicate_of: tuple[str, int] | None = None,
 ) -> None:
     """Write down what became of an event."""
-    unused = {Reason.DUPLICATE, Reason.DROPPED_BY_RULE, Reason.NO_INCIDENT}
+    unused = {Reason.DUPLICATE, Reason.DROPPED_BY_RULE, Reason.NO_INCIDENT, Reason.SILENCED}
     work.records.append(
         EventRecord(
             index=routed.index,

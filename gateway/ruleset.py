@@ -1,16 +1,23 @@
 """A configuration made ready to work: router, plans, connectors. Built once; a reload builds another one."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from gateway.config.config import Config
 from gateway.config.models import IncidentPolicy, Route, SourceSettings
 from gateway.helpdesks.protocol import Connector
 from gateway.helpdesks.registry import HELPDESK_KINDS
+from gateway.incidents.threads import Reader, mailbox
+from gateway.model.message_ids import MessageIds
 from gateway.model.plan import Plan
+from gateway.receive.smtp.mailroom import recipients_of
+from gateway.receive.smtp.recipients import Recipients, parse_pattern
 from gateway.rendering.compile import compile_plan
 from gateway.routing.plans import policy_of
+from gateway.routing.predicates import compile_regex
 from gateway.routing.router import Router, compile_routes
+from gateway.routing.schedules import schedule_of
+from gateway.routing.silences import Silencer
 from gateway.sources.protocol import SourceKind
 from gateway.sources.registry import SOURCE_KINDS
 
@@ -30,13 +37,20 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Ruleset:
-    """Everything that parsing, routing, correlation and rendering need to know."""
+    """Everything that parsing, routing, correlation and rendering need to know.
+
+    ``silencers`` are no part of the configuration: operators make them, and the journal keeps them. ``watches_hosts``: for some
+    rule it matters whether the host of a service is down.
+    """
 
     config: Config
     kinds: Mapping[str, SourceKind]
     router: Router
     rules: Mapping[str, Rule]
     connectors: Mapping[str, Connector]
+    threads: Reader = field(default_factory=Reader)
+    silencers: tuple[Silencer, ...] = ()
+    watches_hosts: bool = False
 
     def source(self, name: str) -> SourceSettings | None:
         """The settings of a source."""
@@ -48,8 +62,8 @@ class Ruleset:
         return self.kinds[settings.kind] if settings is not None else None
 
 
-def build_ruleset(config: Config) -> Ruleset:
-    """Compile a configuration.
+def build_ruleset(config: Config, keys: Sequence[bytes] = ()) -> Ruleset:
+    """Compile a configuration. ``keys`` sign our Message-IDs where the configuration names none, newest first.
 
     Raises:
         gateway.routing.router.RuleErrors: rules that cannot be compiled; `gateway.config.lint.check` tells them with
@@ -62,6 +76,7 @@ def build_ruleset(config: Config) -> Ruleset:
         read_lines=lambda path: frozenset(config.read_lines(path)),
         sources=config.sources.keys(),
         source_kinds=SOURCE_KINDS.keys(),
+        schedules={name: schedule_of(one.tz, one.windows, one.weekly) for name, one in config.schedules.items()},
     )
     routes = [*config.routes]
     if config.unrouted.ticket is not None:
@@ -82,7 +97,40 @@ def build_ruleset(config: Config) -> Ruleset:
         )
         for old in [route.was] if isinstance(route.was, str) else route.was:
             rules.setdefault(old, rules[route.name])
-    return Ruleset(config=config, kinds=SOURCE_KINDS, router=router, rules=rules, connectors=connectors)
+    return Ruleset(
+        config=config,
+        kinds=SOURCE_KINDS,
+        router=router,
+        rules=rules,
+        connectors=connectors,
+        threads=_threads(config, keys),
+        watches_hosts=any(rule.plan is not None and rule.plan.policy.suppressed_by for rule in rules.values()),
+    )
+
+
+def _threads(config: Config, keys: Sequence[bytes]) -> Reader:
+    return Reader(
+        message_ids=MessageIds(configured_keys(config) or keys),
+        numbers={
+            name: compile_regex(settings.subject_number)
+            for name, settings in config.helpdesks.items()
+            if settings.subject_number
+        },
+        is_ours=_ours(config),
+    )
+
+
+def configured_keys(config: Config) -> tuple[bytes, ...]:
+    """The keys of Message-IDs that the configuration names, newest first; none where the journal's own are used."""
+    named = config.server.message_id_key
+    return tuple(key.reveal().encode() for key in (named if isinstance(named, list) else [named]) if key is not None)
+
+
+def _ours(config: Config) -> Callable[[str], bool]:
+    """Tells the addresses of our mailboxes. Of a whole domain (``*@``) nobody can say who in it is a person."""
+    texts = [text for settings in config.sources.values() for text in recipients_of(settings)]
+    exact = Recipients({"ours": [text for text in texts if parse_pattern(text).local]})
+    return lambda address: bool(address) and exact.find(mailbox(address)) is not None
 
 
 def _plan(route: Route, incident: IncidentPolicy, config: Config) -> Plan:

@@ -17,6 +17,7 @@ VERBS = {
     "doctor": ("gateway.cli.doctor:doctor", "Is this installation well? Configuration, journal, gateway, helpdesks."),
     "events": ("gateway.cli.events:events", "What came in, and what became of it. List, show."),
     "explain": ("gateway.cli.explain:explain", "What would be done with a message, rule by rule; sends nothing."),
+    "helpdesk": ("gateway.cli.helpdesk:helpdesk", "Is a helpdesk well, and what does it need? Ping, setup."),
     "init": ("gateway.cli.init:init", "Write a configuration and templates to start from."),
     "parse": ("gateway.cli.parse:parse", "Print the events that a message means, as JSON."),
     "replay": ("gateway.cli.replay:replay", "Have receipts processed again."),
@@ -24,6 +25,8 @@ VERBS = {
     "schema": ("gateway.cli.schema:schema", "Print the JSON Schema of routes.yaml, for editors."),
     "send": ("gateway.cli.send:send", "Hand a message in as if its sender had."),
     "serve": ("gateway.cli.serve:serve", "Run the gateway."),
+    "silence": ("gateway.cli.silence:silence", "What makes no tickets for a while. Add, list, remove."),
+    "ticket": ("gateway.cli.ticket:ticket", "Tickets of a helpdesk: get, search, create, update, close, history."),
 }
 """Verb -> where its command is, and one line about it."""
 

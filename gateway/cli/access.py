@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import httpx
@@ -21,7 +21,8 @@ from gateway.journal.protocol import Journal, JournalError, Reader
 from gateway.journal.sqlite import open_sqlite
 from gateway.model.ids import new_id
 from gateway.model.receipt import Accepted, NewReceipt
-from gateway.operations import Operations, Replayed
+from gateway.model.silence import Silence
+from gateway.operations import Operations, Refused, Replayed
 from gateway.receive.control import control_path, is_socket
 from gateway.ruleset import build_ruleset
 
@@ -125,8 +126,8 @@ class Operating:
     async def drop(self, ids: Sequence[str]) -> list[str]:
         """See `Operations.drop`."""
         if self._local is not None:
-            return await self._local.drop(ids, now=time.time(), who=_operator())
-        return _ids(await self._ask("/dead/drop", {"ids": list(ids), "who": _operator()}))
+            return await self._local.drop(ids, now=time.time(), who=operator())
+        return _ids(await self._ask("/dead/drop", {"ids": list(ids), "who": operator()}))
 
     async def replay(self, ids: Sequence[str], *, anew: bool) -> list[Replayed]:
         """See `Operations.replay`."""
@@ -135,6 +136,22 @@ class Operating:
         answer = await self._ask("/replay", {"ids": list(ids), "anew": anew})
         assert isinstance(answer, list)
         return [Replayed(**one) for one in answer]
+
+    async def silence(self, silence: Silence) -> None:
+        """See `Operations.silence`; ends the program if it is refused."""
+        if self._local is None:
+            await self._ask("/silence/add", {**asdict(silence), "match": dict(silence.match)})
+            return
+        try:
+            await self._local.silence(silence)
+        except Refused as error:
+            fail(str(error))
+
+    async def end_silences(self, ids: Sequence[str]) -> list[str]:
+        """See `Operations.end_silences`."""
+        if self._local is not None:
+            return await self._local.end_silences(ids, now=time.time())
+        return _ids(await self._ask("/silence/rm", {"ids": list(ids)}))
 
     async def accept(self, new: NewReceipt) -> Accepted:
         """See `Operations.accept`."""
@@ -181,7 +198,7 @@ async def operating(config: Config) -> AsyncIterator[Operating]:
         await journal.close()
 
 
-def _operator() -> str:
+def operator() -> str:
     """Who is working here, for the history; a container's user may have no name."""
     try:
         return getpass.getuser()

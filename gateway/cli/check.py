@@ -13,7 +13,11 @@ from gateway.cli.terminal import show, show_json
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @config_option
-@click.option("--online", is_flag=True, help="Also ask each helpdesk whether it answers and takes our credentials.")
+@click.option(
+    "--online",
+    is_flag=True,
+    help="Also ask each helpdesk whether it answers, takes our credentials and, where it can tell, the fields of the routes.",
+)
 @json_option
 def check(file: Path | None, config_path: Path, *, online: bool, as_json: bool) -> None:
     """Check FILE (default: that of --config): all errors at once, with their places and the way out.
@@ -26,7 +30,7 @@ def check(file: Path | None, config_path: Path, *, online: bool, as_json: bool) 
     path = file or config_path
     config, problems = check_file(path)
     errors = [problem for problem in problems if problem.level is Level.ERROR]
-    probes = probe_helpdesks(config) if online and config is not None and not errors else []
+    probes = probe_helpdesks(config, rehearsing=True) if online and config is not None and not errors else []
     answering = all(probe.well for probe in probes)
     if as_json:
         show_json(

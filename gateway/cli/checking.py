@@ -11,6 +11,7 @@ from gateway.config.problems import ConfigErrors, Problem
 from gateway.helpdesks.http import HelpdeskHttp
 from gateway.helpdesks.protocol import Connector
 from gateway.helpdesks.registry import connect
+from gateway.helpdesks.setup import Rehearses, rehearsals
 from gateway.model.action import Outcome, OutcomeKind
 
 PATIENCE = 15.0
@@ -35,23 +36,55 @@ def check_file(file: Path) -> tuple[Config | None, list[Problem]]:
     return config, list(config.notes)
 
 
-def probe_helpdesks(config: Config) -> list[Probe]:
-    """Ask each helpdesk whether it answers and takes our credentials."""
+def probe_helpdesks(config: Config, only: str | None = None, *, rehearsing: bool = False) -> list[Probe]:
+    """Ask each helpdesk, or ``only`` one, whether it answers and takes our credentials.
 
-    async def ask(connector: Connector, http: HelpdeskHttp, timeout: float) -> Probe:
+    ``rehearsing``: where a helpdesk can check a route's fields without making a ticket, it does; what it has against
+    them is a probe of its own.
+    """
+
+    async def ask(connector: Connector, http: HelpdeskHttp, timeout: float) -> list[Probe]:
         try:
             outcome = await connector.probe(http, timeout=timeout)
+            well = outcome.kind is OutcomeKind.DELIVERED
+            probes = [Probe(connector.name, well, _detail(outcome))]
+            if well and rehearsing and isinstance(connector, Rehearses):
+                probes += await _rehearsed(config, connector, connector.name, http, timeout)
         finally:
             await http.aclose()
-        return Probe(connector.name, outcome.kind is OutcomeKind.DELIVERED, _detail(outcome))
+        return probes
 
     async def all_of_them() -> list[Probe]:
         return [
-            await ask(connect(name, settings), HelpdeskHttp(settings), min(settings.limits.timeout, PATIENCE))
+            probe
             for name, settings in config.helpdesks.items()
+            if only in {None, name}
+            for probe in await ask(
+                connect(name, settings), HelpdeskHttp(settings), min(settings.limits.timeout, PATIENCE)
+            )
         ]
 
     return run(all_of_them())
+
+
+async def _rehearsed(
+    config: Config, connector: Rehearses, name: str, http: HelpdeskHttp, timeout: float
+) -> list[Probe]:
+    """What the helpdesk has against the constant fields of each route."""
+    tickets = [(f"route {route.name}", route.ticket) for route in config.routes]
+    tickets.append(("unrouted", config.unrouted.ticket))
+    probes: list[Probe] = []
+    for place, ticket in tickets:
+        if ticket is None or ticket.helpdesk != name:
+            continue
+        refusals = [await connector.rehearse(one, http, timeout=timeout) for one in rehearsals(ticket.fields)]
+        said = [words for words in dict.fromkeys(refusals) if words]
+        probes += [Probe(name, well=False, detail=f"would refuse the tickets of {place}: {words}") for words in said]
+        if not said:
+            probes.append(
+                Probe(name, well=True, detail=f"would take the tickets of {place} (tried without making one)")
+            )
+    return probes
 
 
 def _detail(outcome: Outcome) -> str:

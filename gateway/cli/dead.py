@@ -8,6 +8,7 @@ import click
 
 from gateway.cli.common import config_option, counted, fail, json_option, load_config, moment, run
 from gateway.cli.terminal import show, show_json
+from gateway.model.reasons import Reason
 
 if TYPE_CHECKING:
     from gateway.config.config import Config
@@ -19,6 +20,12 @@ MOST = 1_000_000
 """Dead letters that `--all` takes."""
 
 
+_reason_option = click.option(
+    "--reason", default=None, type=click.Choice([reason.value for reason in Reason]), metavar="REASON",
+    help="Only those with this reason, such as quarantined.",
+)  # fmt: skip
+
+
 @click.group()
 def dead() -> None:
     """Look after dead letters: what the gateway cannot finish without a person."""
@@ -26,11 +33,12 @@ def dead() -> None:
 
 @dead.command("ls")
 @click.option("--limit", default=1000, show_default=True, type=click.IntRange(1), help="How many.")
+@_reason_option
 @config_option
 @json_option
-def list_letters(limit: int, config_path: Path, *, as_json: bool) -> None:
+def list_letters(limit: int, reason: str | None, config_path: Path, *, as_json: bool) -> None:
     """List the dead letters, oldest first, and what to do about each."""
-    letters = run(_letters(load_config(config_path), limit))
+    letters = _with(reason, run(_letters(load_config(config_path), MOST if reason else limit)))[:limit]
     if as_json:
         show_json(letters)
         return
@@ -63,35 +71,45 @@ def _told(letter: "DeadLetter") -> str:
 @dead.command()
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--all", "every", is_flag=True, help="All of them.")
+@_reason_option
 @config_option
 @json_option
-def retry(ids: tuple[str, ...], config_path: Path, *, every: bool, as_json: bool) -> None:
+def retry(ids: tuple[str, ...], reason: str | None, config_path: Path, *, every: bool, as_json: bool) -> None:
     """Send dead letters on their way again. Markers are kept: what was delivered is not sent twice."""
-    _change("retry", ids, config_path, every=every, as_json=as_json)
+    _change("retry", ids, reason, config_path, every=every, as_json=as_json)
 
 
 @dead.command()
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--all", "every", is_flag=True, help="All of them; needs --yes.")
 @click.option("--yes", is_flag=True, help="Really all.")
+@_reason_option
 @config_option
 @json_option
-def drop(ids: tuple[str, ...], config_path: Path, *, every: bool, yes: bool, as_json: bool) -> None:
+def drop(ids: tuple[str, ...], reason: str | None, config_path: Path, *, every: bool, yes: bool, as_json: bool) -> None:
     """Drop dead letters for good. Dropping a create ends what waits behind it and closes its incident."""
     if every and not yes:
         raise click.UsageError("--all drops everything that waits for a person; say --all --yes if that is meant")
-    _change("drop", ids, config_path, every=every, as_json=as_json)
+    _change("drop", ids, reason, config_path, every=every, as_json=as_json)
 
 
-def _change(what: str, ids: tuple[str, ...], config_path: Path, *, every: bool, as_json: bool) -> None:
+def _with(reason: str | None, letters: "list[DeadLetter]") -> "list[DeadLetter]":
+    return [letter for letter in letters if not reason or letter.reason.value == reason]
+
+
+def _change(
+    what: str, ids: tuple[str, ...], reason: str | None, config_path: Path, *, every: bool, as_json: bool
+) -> None:
     if bool(ids) == every:
         raise click.UsageError("name the dead letters, or say --all")
+    if reason and not every:
+        raise click.UsageError("--reason goes with --all")
     config = load_config(config_path)
 
     async def work() -> tuple[list[str], list[str], bool]:
         from gateway.cli.access import operating  # noqa: PLC0415 - keeps other verbs fast
 
-        letters = [letter.id for letter in await _letters(config, MOST)]
+        letters = [letter.id for letter in _with(reason, await _letters(config, MOST))]
         wanted = letters if every else list(dict.fromkeys(_whole(name, letters) for name in ids))
         async with operating(config) as operations:
             done = await (operations.retry(wanted) if what == "retry" else operations.drop(wanted))

@@ -1,5 +1,6 @@
 """``events``: what came in, and what became of it."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from gateway.cli.common import config_option, fail, json_option, known_source, l
 from gateway.cli.terminal import show, show_json
 
 if TYPE_CHECKING:
+    from gateway.config.config import Config
     from gateway.journal.protocol import ReceiptLine, ReceiptView
 
 
@@ -54,11 +56,15 @@ def list_receipts(
 
 @events.command("show")
 @click.argument("receipt_id", metavar="ID")
+@click.option("--raw", is_flag=True, help="Write what was received, byte for byte, to standard output.")
 @config_option
 @json_option
-def show_receipt(receipt_id: str, config_path: Path, *, as_json: bool) -> None:
+def show_receipt(receipt_id: str, config_path: Path, *, raw: bool, as_json: bool) -> None:
     """Tell the story of one receipt: its events, the rules, the ticket. The first characters of its id are enough."""
     config = load_config(config_path)
+    if raw:
+        run(_write_raw(config, receipt_id))
+        return
 
     async def work() -> "ReceiptView | None":
         from gateway.cli.access import reading  # noqa: PLC0415 - keeps other verbs fast
@@ -68,13 +74,26 @@ def show_receipt(receipt_id: str, config_path: Path, *, as_json: bool) -> None:
 
     view = run(work())
     if view is None:
-        fail(
-            f"no receipt, or more than one, has an id that begins with {receipt_id!r}; see `ticket-gateway events ls`",
-            1,
-        )
+        fail(_unknown(receipt_id), 1)
     if as_json:
         show_json(view)
         return
     from gateway.cli.story import story  # noqa: PLC0415 - only for people
 
     show(story(view))
+
+
+async def _write_raw(config: "Config", receipt_id: str) -> None:
+    from gateway.cli.access import reading  # noqa: PLC0415 - keeps other verbs fast
+
+    async with reading(config) as reader:
+        view = await reader.receipt(receipt_id)
+        receipt = await reader.body(view.id) if view is not None else None
+    if receipt is None:
+        fail(_unknown(receipt_id), 1)
+    sys.stdout.buffer.write(receipt.body)
+    sys.stdout.buffer.flush()
+
+
+def _unknown(receipt_id: str) -> str:
+    return f"no receipt, or more than one, has an id that begins with {receipt_id!r}; see `ticket-gateway events ls`"

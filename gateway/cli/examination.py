@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import stat
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from gateway.config.config import Config
 from gateway.config.problems import Level
 from gateway.journal.locate import journal_path
 from gateway.journal.protocol import Counts
+from gateway.receive.spool import entries, spool_path
 
 LATE = 300.0
 """Seconds that something may wait before it is worth a look."""
@@ -51,6 +53,7 @@ def examine(config_path: Path, spool: Path) -> Iterator[Finding]:
         remarks = f"; {counted(len(problems), 'remark')} of `ticket-gateway check`" if problems else ""
         yield Finding("configuration", Mark.OK, f"{config.path}: {counted(len(config.routes), 'route')}{remarks}")
         yield from _journal(config)
+        yield from _mail_spool(config)
         for probe in probe_helpdesks(config):
             way = "" if probe.well else f"see `helpdesks.{probe.helpdesk}` in {config.path}: url, credentials, network"
             mark = Mark.OK if probe.well else Mark.FAULT
@@ -123,6 +126,11 @@ def _gateway(config: Config, status: Mapping[str, object] | None) -> Iterator[Fi
     if status.get("digest") != config.digest:
         way = "SIGHUP makes it read the file again; its log says if it cannot"
         yield Finding("gateway", Mark.NOTE, f"{config.path} is not what the running gateway has in force", way)
+    spool = status.get("spool")
+    trouble = spool.get("trouble") if isinstance(spool, dict) else None
+    for name, why in (trouble if isinstance(trouble, dict) else {}).items():
+        way = "mend the cause; the file stays in the spool until then, and is taken by itself"
+        yield Finding("pipe", Mark.FAULT, f"mail {name}: {why}" if name else str(why), way)
     helpdesks = status.get("helpdesks")
     for name, state in (helpdesks if isinstance(helpdesks, dict) else {}).items():
         if isinstance(state, dict) and state.get("paused"):
@@ -144,6 +152,34 @@ def _waiting(counts: Counts, *, alive: bool) -> Iterator[Finding]:
     late = oldest is not None and time.time() - oldest > LATE and alive
     way = "`ticket-gateway events ls` and the gateway's log say what they wait for" if late else ""
     yield Finding("queue", Mark.NOTE if late else Mark.OK, what, way)
+
+
+def _mail_spool(config: Config) -> Iterator[Finding]:
+    """What `ticket-gateway-pipe` left for the gateway."""
+    folder = spool_path(config)
+    if not _exists(folder / "new"):
+        if any(source.kind == "mail" for source in config.sources.values()):
+            way = "`ticket-gateway serve` makes it; for another user of the mail server see the documentation on mail"
+            yield Finding("pipe", Mark.NOTE, f"there is no spool at {folder} yet", way)
+        return
+    try:
+        found = entries(folder)
+        others = stat.S_IMODE((folder / "new").stat().st_mode) & stat.S_IWOTH
+    except OSError as error:
+        way = "run this as the gateway's user, or give that user the folder"
+        yield Finding("pipe", Mark.FAULT, f"the mail spool {folder} cannot be read: {error.strerror}", way)
+        return
+    if others:
+        way = f"chmod -R o-rwx {folder}; give the mail server's user a common group"
+        yield Finding("pipe", Mark.FAULT, f"everybody on this machine may write mail to {folder}", way)
+    late = [entry for entry in found if time.time() - entry.written > LATE]
+    if late:
+        what = f"{counted(len(late), 'mail')} in {folder / 'new'}, the oldest since {moment(late[0].written)}"
+        yield Finding(
+            "pipe", Mark.FAULT, what, "a running gateway takes them; what it cannot take, its log and this tell"
+        )
+    else:
+        yield Finding("pipe", Mark.OK, f"{counted(len(found), 'mail')} waiting in {folder}")
 
 
 def _spool(spool: Path) -> Iterator[Finding]:

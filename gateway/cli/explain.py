@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -13,7 +14,9 @@ from gateway.cli.terminal import show, show_json
 from gateway.config.config import Config
 from gateway.model.incident import TicketRef
 from gateway.model.receipt import Receipt
+from gateway.model.silence import Silence
 from gateway.processing import Facts
+from gateway.routing.silences import Silencer, compile_silences
 from gateway.ruleset import build_ruleset
 
 
@@ -40,7 +43,7 @@ def explain(
     config = load_config(config_path)
     if source:
         known_source(config, source)
-    rules = build_ruleset(config)
+    rules = replace(build_ruleset(config, _keys(config)), silencers=_silencers(config))
     facts = Facts()
     tickets: dict[str, TicketRef] = {}
     told: list[Explained] = []
@@ -56,6 +59,35 @@ def explain(
         show("Nothing was sent.")
 
 
+def _keys(config: Config) -> tuple[bytes, ...]:
+    """The keys beside the journal, where there are any that we may read: without them no Message-ID is known as ours."""
+    from gateway.journal.locate import journal_path  # noqa: PLC0415 - as below
+    from gateway.journal.message_key import key_path, read_keys  # noqa: PLC0415 - as below
+    from gateway.journal.protocol import JournalError  # noqa: PLC0415 - as below
+
+    try:
+        return read_keys(key_path(journal_path(config)))
+    except JournalError:
+        return ()
+
+
+def _silencers(config: Config) -> tuple[Silencer, ...]:
+    """What is silenced now, where there is a journal that we may read and that knows silences."""
+    import sqlite3  # noqa: PLC0415 - as below
+
+    from gateway.journal.locate import journal_path, reading  # noqa: PLC0415 - as below
+
+    async def kept() -> list[Silence]:
+        async with reading(journal_path(config)) as reader:
+            return await reader.silences()
+
+    try:
+        silences = run(kept()) if journal_path(config).exists() else []
+    except (sqlite3.Error, OSError):
+        return ()
+    return compile_silences(silences, time.time())
+
+
 def _receipt(config: Config, source: str, name: str, content_type: str, headers: Sequence[str]) -> Receipt:
     if name == "-" or Path(name).exists():
         if not source:
@@ -64,10 +96,12 @@ def _receipt(config: Config, source: str, name: str, content_type: str, headers:
 
     async def stored() -> Receipt | None:
         from gateway.cli.access import reading  # noqa: PLC0415 - only needed for ids
+        from gateway.mailauth import remembering  # noqa: PLC0415 - as above
 
         async with reading(config) as reader:
             view = await reader.receipt(name)
-            return await reader.body(view.id) if view is not None else None
+            found = await reader.body(view.id) if view is not None else None
+            return remembering(found, view) if found is not None and view is not None else None
 
     from gateway.journal.locate import journal_path  # noqa: PLC0415 - as above
 

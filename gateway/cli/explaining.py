@@ -11,6 +11,7 @@ from gateway.cli.common import counted
 from gateway.cli.shapes import event_json
 from gateway.cli.story import clause_line, key_text
 from gateway.cli.terminal import block
+from gateway.config.values import duration_text
 from gateway.helpdesks.protocol import Order
 from gateway.journal.protocol import IncidentChange, Processed
 from gateway.judging import Routed, RoutedEvent, route
@@ -106,8 +107,10 @@ def as_text(one: Explained) -> str:
         lines += ["", *_result_lines(one.processed, event, incidents)]
     for request in one.requests:
         lines += ["", *_request_lines(request, told={record.reason for record in one.processed.events})]
+    later = _later_lines(one.processed, one.routed.receipt.received_at)
+    lines += ["", *later] if later else []
     if not one.requests:
-        lines += ["", "Request: none"]
+        lines += ["", "Request: none now" if later else "Request: none"]
     return "\n".join([*lines, ""])
 
 
@@ -145,6 +148,27 @@ def _result_lines(processed: Processed, event: RoutedEvent, incidents: Mapping[s
         ]
     else:
         lines += [f"  key       {key_text(target.key)}" for target in event.targets if target.rule.plan is not None]
+    return [*lines, *(f"  {text}" for text in _remarks(processed, event.index, record.reason))]
+
+
+def _remarks(processed: Processed, index: int, told: Reason) -> list[str]:
+    """What else was found out about an event, or how its incident was found, beside the reason that is told already."""
+    remarks: list[str] = []
+    for line in processed.history:
+        if line.event == index and line.reason is not None and line.reason is not told:
+            remarks.append(f"{line.reason.value}: {line.reason.explain()}{f' ({line.detail})' if line.detail else ''}")
+        elif line.event == index and line.reason is told and line.detail and not line.detail.startswith("route "):
+            remarks.append(f"because   {line.detail}")
+    return remarks
+
+
+def _later_lines(processed: Processed, now: float) -> list[str]:
+    """What is to be done later, unless something comes in between."""
+    lines: list[str] = []
+    for timer in sorted(processed.timers, key=lambda timer: timer.due_at):
+        held = timer.held
+        what = f": {held.kind.value}, {held.draft.title}" if held is not None else ""
+        lines.append(f"Later: {timer.kind} after {duration_text(round(timer.due_at - now, 3))}{what}")
     return lines
 
 
@@ -234,6 +258,7 @@ def as_json_object(one: Explained) -> JsonObject:
                 "reason": records[event.index].reason.value,
                 "incident": records[event.index].incident,
                 "keys": [target.key for target in event.targets],
+                "remarks": list(_remarks(one.processed, event.index, records[event.index].reason)),
             }
             for event in one.routed.events
         ],
@@ -249,6 +274,17 @@ def as_json_object(one: Explained) -> JsonObject:
                 "request": _opened(request.prepared),
             }
             for request in one.requests
+        ],
+        "later": [
+            {
+                "timer": timer.kind,
+                "due_at": timer.due_at,
+                "incident": timer.incident,
+                "kind": timer.held.kind.value if timer.held is not None else None,
+                "title": timer.held.draft.title if timer.held is not None else None,
+                "text": timer.held.draft.text if timer.held is not None else None,
+            }
+            for timer in one.processed.timers
         ],
     }
 

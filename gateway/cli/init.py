@@ -41,6 +41,7 @@ def init(folder: Path, *, sandbox: bool) -> None:
         show(f"  export {name}=...")
     show(f"  ticket-gateway check --online {target}")
     show(f"  ticket-gateway serve --config {target}")
+    show("Mail from a mail server's pipe: `ticket-gateway-pipe --help`; install it where the mail server may run it.")
 
 
 def _write_templates(shipped: Path, folder: Path) -> None:

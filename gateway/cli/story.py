@@ -49,7 +49,8 @@ def story(view: ReceiptView) -> str:
     for action in view.actions:
         lines += ["", *_action(action)]
     if not view.actions and view.status is ReceiptStatus.PROCESSED:
-        lines += ["", "Nothing was to be written to a helpdesk."]
+        waits = any(incident.state is IncidentState.PENDING for incident in view.incidents)
+        lines += ["", "Nothing is written to a helpdesk yet." if waits else "Nothing was to be written to a helpdesk."]
     if view.timeline:
         lines += ["", "Timeline", *_timeline(view.timeline)]
     return "\n".join(lines)
@@ -122,10 +123,14 @@ def clause_line(path: str, expected: str, seen: str, *, holds: bool) -> str:
 def _incident(incident: Incident) -> list[str]:
     ended = f", closed {moment(incident.closed_at)}" if incident.state is IncidentState.CLOSED else ""
     many = counted(incident.occurrences, "occurrence")
-    return [
+    lines = [
         f"  incident {incident.id}: {incident.state.value}, {many}, opened {moment(incident.opened_at)}{ended}",
         f"    key {key_text(incident.key)}",
     ]
+    if incident.state is IncidentState.CLOSED:
+        return lines
+    timers = sorted(incident.timers, key=lambda timer: timer.due_at)
+    return lines + [f"    {timer.kind.value} is due {moment(timer.due_at)}" for timer in timers]
 
 
 def key_text(key: str) -> str:

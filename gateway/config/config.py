@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
 from gateway.config.document import Entry, Node, Place
-from gateway.config.models import HelpdeskSettings, Route, Server, SourceSettings, Unrouted
+from gateway.config.models import HelpdeskSettings, Route, ScheduleSettings, Server, SourceSettings, Unrouted
 from gateway.config.problems import Path, Problem
 
 Templates = Mapping[str, Mapping[str, str]]
@@ -91,6 +91,7 @@ class Config:
     secrets: tuple[str, ...]
     places: Places
     notes: tuple[Problem, ...] = field(default=())
+    schedules: Mapping[str, ScheduleSettings] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Config({str(self.path)!r}, digest={self.digest[:12]!r})"

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from gateway.config.lint_mail import MAIL_CHECKS
 from gateway.config.lint_routes import ROUTE_CHECKS
+from gateway.config.lint_senders import SENDER_CHECKS
 from gateway.config.listen import listens, parse_listen
 from gateway.config.models import Auth
 from gateway.config.problems import Path, Problem, did_you_mean, in_order
@@ -129,7 +130,7 @@ def authentication(subject: Subject) -> Iterator[Note]:
     loopback = only_loopback(subject)
     for name, source in subject.config.sources.items():
         path: Path = ("sources", name)
-        if source.auth is None and recipients_of(source):
+        if source.auth is None and (recipients_of(source) or source.kind == "mail"):
             continue  # it comes by mail; by HTTP it lets nobody in
         if source.auth is None:
             hint = f'add `auth: {{bearer: "${{env:{_variable(name)}}}"}}`; `auth: none` lets anybody send'
@@ -269,6 +270,7 @@ CHECKS: tuple[Check, ...] = (
     helpdesk_addresses,
     settle_times,
     *MAIL_CHECKS,
+    *SENDER_CHECKS,
     *ROUTE_CHECKS,
     whole_file,
 )

@@ -1,6 +1,7 @@
 """What is wrong or doubtful about the mail doors and the recipients of mail sources."""
 
 import ipaddress
+import os
 from collections.abc import Iterator
 
 from gateway.config.listen import parse_listen
@@ -10,6 +11,7 @@ from gateway.config.subject import Note, Subject, error, warning
 from gateway.receive.smtp.mailroom import recipients_of
 from gateway.receive.smtp.recipients import Pattern, parse_pattern
 
+_LONGEST_SOCKET = 107  # octets; sun_path of Linux has 108 with the final NUL
 _LMTP_FORBIDDEN = 25  # RFC 2033, section 5
 
 
@@ -113,5 +115,13 @@ def mail_recipients(subject: Subject) -> Iterator[Note]:
             yield warning(path, "no source has `recipients`: every mail is refused", "add a source of kind `mail`")
 
 
-MAIL_CHECKS = (mail_addresses, mail_tls, mail_networks, mail_recipients)
+def mail_spool(subject: Subject) -> Iterator[Note]:
+    """The pipe's spool has room for the name of a socket."""
+    spool = subject.config.server.spool
+    if spool and len(os.fsencode(subject.config.folder.absolute() / spool / "socket")) > _LONGEST_SOCKET:
+        hint = f"unix sockets have names of at most {_LONGEST_SOCKET} octets"
+        yield error(("server", "spool"), "is too long for the socket in it", hint)
+
+
+MAIL_CHECKS = (mail_addresses, mail_tls, mail_networks, mail_recipients, mail_spool)
 """All checks of this module."""

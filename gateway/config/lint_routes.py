@@ -1,9 +1,9 @@
 """Checks of routes: names, references, templates, what a helpdesk can do, rules that are never reached."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Literal
 
-from gateway.config.models import HelpdeskSettings, IncidentPolicy, Route, Ticket
+from gateway.config.models import Escalate, Expire, HelpdeskSettings, IncidentPolicy, Route, Ticket
 from gateway.config.problems import Level, Path, did_you_mean
 from gateway.config.registries import Rules
 from gateway.config.subject import Check, Note, Subject, error, info, warning
@@ -11,6 +11,7 @@ from gateway.config.values import duration_text
 from gateway.helpdesks.protocol import Capabilities, HelpdeskKind
 from gateway.model.action import ActionKind
 from gateway.model.json import JsonValue
+from gateway.routing.schedules import weekly_of, window_of, zone_of
 
 
 def former_names(subject: Subject) -> Iterator[Note]:
@@ -44,7 +45,7 @@ def shadows(subject: Subject) -> Iterator[Note]:
         if all_taken:
             hint = "move it up, or give that one a `match`"
             yield warning(("routes", index), f"'{route.name}' is never reached: '{all_taken}' takes everything", hint)
-        elif not route.match and route.then == "stop":
+        elif not route.match and route.when is None and route.then == "stop":
             all_taken = route.name
 
 
@@ -61,9 +62,41 @@ def rules(subject: Subject) -> Iterator[Note]:
         sources=subject.source_names,
         source_kinds=list(subject.registries.source_kinds),
         read_lines=subject.config.read_lines,
+        schedules=subject.config.schedules,
     )
     for fault in subject.registries.check_rules(given):
         yield error(fault.path, fault.message, fault.hint)
+
+
+def schedules(subject: Subject) -> Iterator[Note]:
+    """Times can be read, and are used."""
+    used = {name for _, route in subject.routes if route.when for name in (route.when.during, route.when.outside)}
+    for name, settings in subject.config.schedules.items():
+        path: Path = ("schedules", name)
+        try:
+            zone = zone_of(settings.tz)
+        except ValueError as fault:
+            yield _split(error, (*path, "tz"), str(fault))
+            continue
+        for index, text in enumerate(settings.windows):
+            try:
+                window_of(text, zone)
+            except ValueError as fault:
+                yield _split(error, (*path, "windows", index), str(fault))
+        for index, text in enumerate(settings.weekly):
+            try:
+                weekly_of(text)
+            except ValueError as fault:
+                yield _split(error, (*path, "weekly", index), str(fault))
+        if not settings.windows and not settings.weekly:
+            yield error(path, "holds no time", "add `windows` or `weekly`")
+        if name not in used:
+            yield warning(path, f"no route uses '{name}'", "write `when: {during: " + name + "}` in one")
+
+
+def _split(note: Callable[[Path, str, str], Note], path: Path, words: str) -> Note:
+    message, _, hint = words.partition("; ")
+    return note(path, message, hint)
 
 
 def helpdesks(subject: Subject) -> Iterator[Note]:
@@ -77,18 +110,85 @@ def helpdesks(subject: Subject) -> Iterator[Note]:
         settings = subject.config.helpdesks.get(ticket.helpdesk)
         kind = subject.registries.helpdesk_kinds.get(settings.kind) if settings else None
         if kind is not None and settings is not None:
-            yield from _fields((*path, "ticket", "fields"), ticket, kind, settings, subject.registries.fields)
+            yield from _fields((*path, "ticket", "fields"), ticket.fields, kind, settings, subject.registries.fields)
+            if isinstance(policy.escalate, Escalate):
+                at = (*path, "incident", "escalate", "fields")
+                yield from _fields(at, policy.escalate.fields, kind, settings, subject.registries.fields, change=True)
             yield from _substitutes(path, policy, kind.name, kind.capabilities)
 
 
+def escalations(subject: Subject) -> Iterator[Note]:
+    """An update has something to change, and what it would change is used."""
+    for path, _, policy in subject.tickets():
+        at = (*path, "incident", "escalate")
+        given = policy.escalate if isinstance(policy.escalate, Escalate) else Escalate(severity=policy.escalate)
+        updates = given.severity == "update" or (given.after is not None and given.action == "update")
+        if updates and not given.fields:
+            yield error(at, "`update` names no fields to set", "write {severity: update, fields: {priority: ...}}")
+        if given.fields and not updates:
+            yield warning((*at, "fields"), "nothing sets these fields", "write `severity: update` or `action: update`")
+        if (
+            given.after is None
+            and isinstance(policy.escalate, Escalate)
+            and "action" in policy.escalate.model_fields_set
+        ):
+            yield warning((*at, "action"), "does nothing without `after`", "add `after: 30m`")
+
+
+def several_sources(subject: Subject) -> Iterator[Note]:
+    """Sources that share incidents exist, are several, and have a key in common."""
+    for path, _, policy in subject.tickets():
+        if not policy.across:
+            continue
+        at: Path = (*path, "incident", "across")
+        for index, name in enumerate(policy.across):
+            if name not in subject.source_names:
+                hint = did_you_mean(name, subject.source_names) or "add it under `sources`"
+                yield error((*at, index), f"unknown source '{name}'", hint)
+        if len(set(policy.across)) < 2:
+            yield error(at, "names one source only", "name all that see the same things, or leave it out")
+        if policy.key is None:
+            yield error(at, "needs a `key`: the sources' own keys differ", "write `key: [host, service]`")
+        if not policy.include_source:
+            yield error(
+                at, "does nothing with `include_source: false`, which joins all sources", "leave one of them out"
+            )
+
+
+def waits(subject: Subject) -> Iterator[Note]:
+    """What waits is kept for so long."""
+    keep = subject.config.server.journal.keep
+    for path, _, policy in subject.tickets():
+        times = [(("confirm",), policy.confirm), (("recover", "hold"), policy.recover.hold)]
+        times += [(("flap", "within"), policy.flap.within)] if policy.flap is not None else []
+        for keys, seconds in times:
+            if seconds and seconds >= keep:
+                hint = f"less than {duration_text(keep)}, the `server.journal.keep`"
+                yield error((*path, "incident", *keys), f"{duration_text(seconds)} is too long", hint)
+        if isinstance(policy.expire, Expire) and policy.expire.after <= policy.confirm + policy.recover.hold:
+            at = (*path, "incident", "expire", "after")
+            yield error(
+                at, f"{duration_text(policy.expire.after)} is too short", "longer than `confirm` and `recover.hold`"
+            )
+
+
 def _fields(
-    path: Path, ticket: Ticket, kind: HelpdeskKind, settings: HelpdeskSettings, fields: Collection[str]
+    path: Path,
+    given: Mapping[str, JsonValue],
+    kind: HelpdeskKind,
+    settings: HelpdeskSettings,
+    fields: Collection[str],
+    *,
+    change: bool = False,
 ) -> Iterator[Note]:
+    """``change``: they change a ticket that is there, so that none is needed."""
     known = kind.capabilities
     if kind.check_fields is not None:
-        for name, problem, hint in kind.check_fields(ticket.fields, settings):
+        for name, problem, hint in kind.check_fields(given, settings):
+            if change and name not in given:
+                continue
             yield error((*path, name), problem, hint)
-    for name, value in ticket.fields.items():
+    for name, value in given.items():
         if kind.check_fields is None and name not in known.fields and not known.open_fields:
             yield error((*path, name), f"{kind.name} has no field '{name}'", did_you_mean(name, known.fields))
         elif isinstance(value, dict) and ("from" in value or "table" in value):
@@ -110,26 +210,37 @@ def _table(path: Path, value: Mapping[str, JsonValue], fields: Collection[str]) 
 
 
 def _substitutes(path: Path, policy: IncidentPolicy, helpdesk: str, capabilities: Capabilities) -> Iterator[Note]:
-    wanted = [(ActionKind.CLOSE, "recover", "action")] if policy.recover.action == "close" else []
+    wanted: list[tuple[ActionKind, tuple[str, ...], str]] = []
+    if policy.recover.action == "close":
+        wanted.append((ActionKind.CLOSE, ("recover", "action"), "close"))
     if policy.reopen_within > 0:
-        wanted.append((ActionKind.REOPEN, "reopen_within", ""))
-    for action, *keys in wanted:
+        wanted.append((ActionKind.REOPEN, ("reopen_within",), duration_text(policy.reopen_within)))
+    elif policy.flap is not None:
+        wanted.append((ActionKind.REOPEN, ("flap", "within"), duration_text(policy.flap.within)))
+    if isinstance(policy.expire, Expire) and policy.expire.then == "close":
+        wanted.append((ActionKind.CLOSE, ("expire", "then"), "close"))
+    if policy.escalate == "update":
+        wanted.append((ActionKind.UPDATE, ("escalate",), "update"))
+    if isinstance(policy.escalate, Escalate):
+        for key, value in (("severity", policy.escalate.severity), ("action", policy.escalate.action)):
+            if value == "update":
+                wanted.append((ActionKind.UPDATE, ("escalate", key), "update"))
+    for action, keys, written in wanted:
         if action in capabilities.actions:
             continue
-        at = (*path, "incident", *(key for key in keys if key))
+        at = (*path, "incident", *keys)
         substitute = capabilities.substitutes.get(action)
         if substitute is None:
             yield error(at, f"{helpdesk} cannot {action.value} a ticket over its API", "choose something else")
             continue
         _, reason, words = substitute
-        written = "close" if action is ActionKind.CLOSE else duration_text(policy.reopen_within)
         yield info(at, f"{written}: {words.rstrip('.')} ({reason.value})")
 
 
 def templates(subject: Subject) -> Iterator[Note]:
     """Template folders hold what a ticket needs, and every text can be compiled."""
     used: set[str] = set()
-    for path, ticket, _ in subject.tickets():
+    for path, ticket, policy in subject.tickets():
         at = (*path, "ticket", "template")
         folder = subject.config.templates.get(ticket.template)
         if folder is None:
@@ -146,6 +257,10 @@ def templates(subject: Subject) -> Iterator[Note]:
         for name, value in ticket.fields.items():
             if isinstance(value, str):
                 yield from _inline(subject, (*path, "ticket", "fields", name), value)
+        if isinstance(policy.escalate, Escalate):
+            for name, value in policy.escalate.fields.items():
+                if isinstance(value, str):
+                    yield from _inline(subject, (*path, "incident", "escalate", "fields", name), value)
     for index, route in subject.routes:
         for name, text in route.vars.items():
             yield from _inline(subject, ("routes", index, "vars", name), text)
@@ -175,5 +290,16 @@ def _inline(subject: Subject, path: Path, text: str) -> Iterator[Note]:
         yield error(path, f"{line}{fault.message}")
 
 
-ROUTE_CHECKS: tuple[Check, ...] = (former_names, purpose, shadows, rules, helpdesks, templates)
+ROUTE_CHECKS: tuple[Check, ...] = (
+    former_names,
+    purpose,
+    shadows,
+    rules,
+    schedules,
+    helpdesks,
+    escalations,
+    several_sources,
+    waits,
+    templates,
+)
 """All checks of this module."""

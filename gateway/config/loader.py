@@ -115,6 +115,7 @@ class _Loading:
             digest=digest_of(self._raw, templates, lists),
             secrets=tuple(dict.fromkeys([*outside, *(s.reveal() for m in models for _, s in lint.secrets_in(m))])),
             places=places,
+            schedules=outline.schedules if outline is not None else {},
         )
         subject = lint.Subject(
             config=config,

@@ -6,22 +6,16 @@ message that says so (`NOT_BUILT_YET`).
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+import re2
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
-from gateway.config.values import Duration, Rate, SecretText, Size
+from gateway.config.values import Duration, Rate, Secret, SecretText, Size
+from gateway.model.message_ids import LEAST_KEY
 
 NOT_BUILT_YET: dict[str, str] = {
-    "schedules": "time windows",
     "tests": "route tests",
     "server.console": "the operators' console",
-    "routes.*.when": "time windows",
-    "routes.*.incident.across": "one incident over several sources",
-    "routes.*.incident.confirm": "confirmation before a ticket",
-    "routes.*.incident.escalate": "escalation",
-    "routes.*.incident.flap": "flap detection",
     "routes.*.incident.storm": "storm digests",
-    "routes.*.incident.expire": "expiry",
-    "routes.*.incident.recover.hold": "a hold before closing",
     "routes.*.incident.recover.only_if_untouched": "closing only untouched tickets",
 }
 """Keys that the grammar knows and this version does not do; ``*`` stands for any name or index."""
@@ -172,6 +166,22 @@ class JournalSettings(Section):
     )
 
 
+class Dns(Section):
+    """How DNS is asked by the checks of mail senders (`verify` of a mail source). They never hold up an answer."""
+
+    servers: list[str] = Field(
+        default=[],
+        description="Name servers: `192.0.2.53`, `192.0.2.53:5353`, `[2001:db8::53]:53`; default: the system's.",
+    )
+    timeout: Duration = Field(default=4.0, gt=0, le=30, description="Longest time of one question, with its repeats.")
+    deadline: Duration = Field(
+        default=15.0,
+        gt=0,
+        le=60,
+        description="Longest time of all checks of one mail; then the result is `temperror`, and the mail goes on.",
+    )
+
+
 class Operator(Section):
     """Who may read every receipt and the operators' addresses."""
 
@@ -189,14 +199,34 @@ class Log(Section):
     )
 
 
+def _long_enough(value: Secret) -> Secret:
+    if len(value.reveal().encode()) < LEAST_KEY:
+        raise ValueError(f"a key has at least {LEAST_KEY} characters; make one with `openssl rand -hex 32`")
+    return value
+
+
+SigningKey = Annotated[SecretText, AfterValidator(_long_enough)]
+
+
 class Server(Section):
     """What the gateway itself needs."""
 
     http: HttpServer = Field(default_factory=HttpServer, description="The HTTP door.")
     smtp: SmtpServer | None = Field(default=None, description="The SMTP door; default: none.")
     lmtp: LmtpServer | None = Field(default=None, description="The LMTP door; default: none.")
+    spool: str = Field(
+        default="",
+        description="Folder to which `ticket-gateway-pipe` writes mail while the gateway is away, and where it finds its "
+        "socket, relative to this file's folder. Default: `spool` beside the journal.",
+    )
     journal: JournalSettings = Field(default_factory=JournalSettings, description="Where accepted events are kept.")
+    dns: Dns = Field(default_factory=Dns, description="How DNS is asked by the checks of mail senders.")
     operator: Operator | None = Field(default=None, description="Access for operators to every receipt.")
+    message_id_key: SigningKey | list[SigningKey] | None = Field(
+        default=None,
+        description="Key that signs our Message-IDs, so that an answer to one finds its ticket; or a list, newest first: the "
+        "first signs, all are accepted. Default: `message-id.key` beside the journal, made at the first start.",
+    )
     log: Log = Field(default_factory=Log, description="The log.")
 
 
@@ -300,10 +330,28 @@ class Limits(Section):
     )
 
 
+def expression(text: str) -> str:
+    """The text, if it is an RE2 expression.
+
+    Raises:
+        ValueError: with RE2's words.
+    """
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        re2.compile(text, options)
+    except re2.error as error:
+        words = error.args[0] if error.args else b""
+        raise ValueError(words.decode("utf-8", "replace") if isinstance(words, bytes) else str(words)) from None
+    except UnicodeEncodeError:
+        raise ValueError("it holds a lone surrogate") from None
+    return text
+
+
 class HelpdeskSettings(Section):
     """What every helpdesk has."""
 
-    kind: str = Field(description="Which helpdesk: `osticket`.")
+    kind: str = Field(description="Which helpdesk: `osticket`, `zammad`.")
     url: str = Field(description="Its API's address.")
     ticket_url: str = Field(
         default="",
@@ -319,6 +367,11 @@ class HelpdeskSettings(Section):
     on_unknown: Literal["resend", "dead_letter"] = Field(
         default="dead_letter",
         description="What to do with an unknown outcome where nothing can be looked up.",
+    )
+    subject_number: Annotated[str, AfterValidator(expression)] = Field(
+        default="",
+        description="RE2 expression for a ticket's number in the subject of a mail; its first group, if it has one, is the "
+        "number. It counts only for who takes part in that ticket. Empty: numbers in subjects do not count.",
     )
     sandbox: bool = Field(default=False, description="This is the built-in sandbox: `settle` may be short.")
 
@@ -399,6 +452,56 @@ class Recover(Section):
     )
     orphan: Literal["ignore"] = Field(default="ignore", description="A recovery without incident is set aside.")
     when: Literal["all", "any"] = Field(default="all", description="Recovered when all members are, or the first.")
+    hold: Duration = Field(
+        default=0.0,
+        le=7 * 86400,
+        description="How long the recovery must last before `action` is taken; a problem within this time goes on as if nothing "
+        "had been.",
+    )
+
+
+class Escalate(Section):
+    """What happens when a problem gets worse, or nobody looks after it."""
+
+    severity: Literal["append", "update", "ignore"] = Field(
+        default="append",
+        description="What a severity does that is worse than any before in this incident: a follow-up at once, a follow-up that "
+        "also sets `fields`, or nothing.",
+    )
+    after: Duration | None = Field(
+        default=None,
+        gt=0,
+        description="A ticket whose problem nobody has acknowledged within this time is told so, once. Default: never.",
+    )
+    action: Literal["append", "update"] = Field(
+        default="append", description="How it is told: a follow-up, or one that also sets `fields`."
+    )
+    fields: dict[str, JsonValue] = Field(
+        default={},
+        description="Fields of the helpdesk that `update` sets (priority, owner, queue), written as in `ticket.fields`; all others "
+        "stay as they are.",
+    )
+
+
+class Expire(Section):
+    """What happens to an open incident of which nothing more is heard."""
+
+    after: Duration = Field(default=14 * 86400.0, ge=60, description="So long without any event.")
+    then: Literal["note", "close", "forget"] = Field(
+        default="note",
+        description="A quiet follow-up; close the ticket; or leave it alone, so that the next problem makes a new one.",
+    )
+
+
+class Flap(Section):
+    """When a problem that comes and goes is left in peace."""
+
+    changes: int = Field(ge=3, le=100, description="So many times come or gone, within the time, are flapping.")
+    within: Duration = Field(
+        gt=0,
+        le=86400,
+        description="The time; also how long it must neither come nor go until it flaps no more, and the least `reopen_within`.",
+    )
 
 
 class IncidentPolicy(Section):
@@ -411,7 +514,22 @@ class IncidentPolicy(Section):
     )
     include_source: bool = Field(default=True, description="The source is part of the key.")
     include_route: bool = Field(default=True, description="The route is part of the key.")
+    across: list[str] = Field(
+        default=[],
+        description="Sources that see the same things: what they report under one key is one incident, which recovers when it has "
+        "for all of them. Needs `key`.",
+    )
+    confirm: Duration = Field(
+        default=0.0,
+        ge=0,
+        le=86400,
+        description="How long a problem must last before its ticket is made; if it is over before, none is.",
+    )
     repeat: Repeat = Field(default_factory=Repeat, description="What further problems do.")
+    escalate: Escalate | Literal["append", "update", "ignore"] = Field(
+        default="append",
+        description="What happens when a problem gets worse or nobody looks after it; one word stands for `severity`.",
+    )
     recover: Recover = Field(default_factory=Recover, description="What a recovery does.")
     notes: Literal["append", "ignore"] = Field(
         default="append",
@@ -421,6 +539,37 @@ class IncidentPolicy(Section):
         default=0.0,
         description="A problem that comes back within this time after the incident closed uses the same ticket.",
     )
+    suppressed_by: Literal["host"] | None = Field(
+        default=None,
+        description="`host`: the ticket of a service waits while an incident of its host itself (same source, no service) is open, "
+        "and 90 s longer; what is over by then makes none. Default: never.",
+    )
+    flap: Flap | None = Field(
+        default=None,
+        description="A problem that comes and goes more often than this: its ticket is told once and stays open; it closes when "
+        "the problem has stayed away. Default: not watched.",
+    )
+    expire: Expire | Literal["never"] = Field(
+        default_factory=Expire,
+        description="What happens to an open problem of which nothing more is heard. Tickets of mails never expire.",
+    )
+
+
+class ScheduleSettings(Section):
+    """A time that rules may name with `when`."""
+
+    tz: str = Field(default="UTC", description="Zone of its wall clock times (`Europe/Berlin`).")
+    windows: list[str] = Field(default=[], description="Single times: `2026-12-05T22:00/2026-12-06T04:00`.")
+    weekly: list[str] = Field(
+        default=[], description="Times of every week: `mon-fri 08:00-18:00`, `sat 22:00-06:00`, `02:00-03:00` (daily)."
+    )
+
+
+class When(Section):
+    """The time at which a rule takes anything: that of receipt counts. All that is given must hold."""
+
+    during: str | None = Field(default=None, description="Within this schedule.")
+    outside: str | None = Field(default=None, description="Outside of this schedule.")
 
 
 class Drop(Section):
@@ -439,6 +588,7 @@ class Route(Section):
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9_.-]+$", description="Name of the rule; unique.")
     was: list[str] | str = Field(default=[], description="Earlier names; open incidents of those go on under this one.")
     match: Match = Field(default={}, description="Tests of the event's fields that must all hold; empty: everything.")
+    when: When | None = Field(default=None, description="The time at which it takes anything; default: always.")
     vars: dict[str, str] = Field(default={}, description="Variables for the templates; each a template itself.")
     drop: Drop | None = Field(default=None, description="Drop what matches.")
     ticket: Ticket | None = Field(default=None, description="What the ticket is made of.")
@@ -462,5 +612,6 @@ class File(Section):
     sources: dict[str, JsonValue] = Field(default={}, description="Who may send, by name: served at `/in/NAME`.")
     helpdesks: dict[str, JsonValue] = Field(default={}, description="Where tickets are made, by name.")
     templates: str = Field(default="templates", description="Folder of the ticket templates, relative to this file.")
+    schedules: dict[str, ScheduleSettings] = Field(default={}, description="Times, by name, for `when`.")
     routes: list[Route] = Field(default=[], description="The rules, in order.")
     unrouted: Unrouted = Field(default_factory=Unrouted, description="What no rule takes.")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gateway.config.models import Route, Unrouted
+from gateway.config.models import Route, ScheduleSettings, Unrouted
 from gateway.config.problems import Path
 from gateway.helpdesks.protocol import HelpdeskKind
 from gateway.sources.protocol import SourceKind
@@ -36,6 +36,7 @@ class Rules:
     sources: Collection[str]
     source_kinds: Collection[str]
     read_lines: Callable[[str], Sequence[str]]
+    schedules: Mapping[str, ScheduleSettings] = field(default_factory=dict)
 
 
 def _no_faults(_: Rules) -> Sequence[RuleFault]:
@@ -76,6 +77,7 @@ def rule_faults(rules: Rules) -> Sequence[RuleFault]:
     """What routing has to say about the rules."""
     from gateway.routing.errors import RuleErrors  # noqa: PLC0415 - see `default_registries`
     from gateway.routing.router import compile_routes  # noqa: PLC0415 - see `default_registries`
+    from gateway.routing.schedules import Schedule, zone_of  # noqa: PLC0415 - see `default_registries`
 
     try:
         compile_routes(
@@ -84,6 +86,7 @@ def rule_faults(rules: Rules) -> Sequence[RuleFault]:
             read_lines=lambda name: frozenset(rules.read_lines(name)),
             sources=rules.sources,
             source_kinds=rules.source_kinds,
+            schedules={name: Schedule(zone_of("UTC")) for name in rules.schedules},  # by name; their times by `lint`
         )
     except RuleErrors as errors:
         return [RuleFault(each.path, each.message, each.hint) for each in errors.errors]

@@ -81,6 +81,12 @@ def rate(value: object) -> RateLimit:
     return RateLimit(float(match[1]), _SECONDS[match[2]])
 
 
+def rate_text(limit: RateLimit) -> str:
+    """A rate as it is written in the file: ``10/s``."""
+    unit = next(unit for unit, seconds in _SECONDS.items() if seconds == limit.per)
+    return f"{limit.count:g}/{unit}"
+
+
 class Secret(str):
     """A secret value: it prints as ``<secret>``; `reveal` gives the text at the one place that needs it."""
 

@@ -8,6 +8,12 @@
 | information, raw | as a repeat | the same ticket again | a new incident |
 | any other kind | a quiet note | orphan | orphan |
 
+With ``confirm`` a problem opens an incident that is pending: its ticket is made when the timer fires, and not at all if all
+members recover before. With ``recover.hold`` what would close the incident makes it recovering: it closes when the timer
+fires, and goes on as if nothing had been if a problem comes before. With ``flap`` an incident that begins and ends more often
+than that is told so once; then it is kept open until it has not changed for a while. With ``suppressed_by: host`` the ticket of
+a service waits, as with ``confirm``, while its host is down. `gateway.incidents.timers` says what timers do.
+
 Old news (`gateway.incidents.members`) is set aside as `stale` in every row.
 """
 
@@ -15,10 +21,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.incidents import members
+from gateway.incidents.timers import Outage, closed_for_good, deadlines_of, hidden_until, with_timer, without_timers
 from gateway.incidents.transition import Purpose, Transition, Wish
 from gateway.model.action import ActionKind
 from gateway.model.event import Event, Kind, Severity
-from gateway.model.incident import Incident, IncidentState, Member, Tombstone
+from gateway.model.incident import Incident, IncidentState, Member, TimerKind, Tombstone
 from gateway.model.plan import Plan
 from gateway.model.reasons import Reason
 
@@ -32,7 +39,15 @@ _WITHOUT = {
     ActionKind.REOPEN: Reason.REOPEN_UNSUPPORTED,
     ActionKind.UPDATE: Reason.UPDATE_UNSUPPORTED,
 }
-_TICKET_GONE = frozenset({Reason.CREATE_DROPPED.value, Reason.DETACHED.value, Reason.HELPDESK_CHANGED.value})
+_TICKET_GONE = frozenset(
+    {
+        Reason.CREATE_DROPPED.value,
+        Reason.DETACHED.value,
+        Reason.HELPDESK_CHANGED.value,
+        Reason.NOT_CONFIRMED.value,
+        Reason.FORGOTTEN.value,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +101,7 @@ def step(
     received_at: float,
     incident_id: str,
     reasons: Sequence[Reason] = (),
+    outages: Sequence[Outage] = (),
 ) -> Transition:
     """What one event does to one incident.
 
@@ -94,6 +110,7 @@ def step(
     * ``tombstones``: those under `members.tombstone_key` of source and origin key.
     * ``incident_id``: for a new incident; not used otherwise.
     * ``reasons``: why the key is not the plain one; a new incident keeps them.
+    * ``outages``: of the event's host, where the event is of a service on it.
 
     ``sequence`` and ``ticket`` of the incident are left alone: the first belongs to who issues the actions, the second
     to delivery. If `Transition.incident` is None, the event changes no incident.
@@ -111,6 +128,7 @@ def step(
         received_at,
         incident_id,
         tuple(reasons),
+        tuple(outages),
     )
     if event.ends_problem:
         return _recovery(case)
@@ -131,6 +149,26 @@ def orphan(*, event: Event, source: str, received_at: float) -> Transition:
     return Transition(None, Reason.ORPHAN_RECOVERY, tombstones=(members.tombstone(event, source, received_at),))
 
 
+def is_reusable(incident: Incident, plan: Plan, received_at: float) -> bool:
+    """Whether the incident is closed and its ticket may be used again."""
+    if incident.closed_at is None or incident.state is not IncidentState.CLOSED:
+        return False
+    within = plan.policy.reopen_within
+    if within <= 0 or received_at - incident.closed_at > within:
+        return False
+    return incident.helpdesk == plan.helpdesk and _TICKET_GONE.isdisjoint(incident.reasons)
+
+
+def possible(
+    kind: ActionKind, purpose: Purpose, actions: frozenset[ActionKind], substitutes: Substitutes, *, quiet: bool
+) -> Wish:
+    """The action, or what a helpdesk with these capabilities does in its place."""
+    if kind in actions:
+        return Wish(kind, purpose, quiet, reopen=False)
+    instead, why, _ = substitutes.get(kind, (ActionKind.APPEND, _WITHOUT.get(kind), ""))
+    return Wish(instead, purpose, quiet, reopen=False, reasons=(why,) if why is not None else ())
+
+
 @dataclass(frozen=True, slots=True)
 class _Case:
     """All that one step looks at."""
@@ -147,6 +185,7 @@ class _Case:
     received_at: float
     incident_id: str
     reasons: tuple[Reason, ...]
+    outages: tuple[Outage, ...]
 
     @property
     def open(self) -> Incident | None:
@@ -165,22 +204,17 @@ class _Case:
     def reusable(self) -> Incident | None:
         """The closed incident, if its ticket may be used again."""
         closed = self.incident
-        if closed is None or closed.closed_at is None or closed.state is not IncidentState.CLOSED:
-            return None
-        within = self.plan.policy.reopen_within
-        if within <= 0 or self.received_at - closed.closed_at > within:
-            return None
-        if closed.helpdesk != self.plan.helpdesk or not _TICKET_GONE.isdisjoint(closed.reasons):
-            return None
-        return closed
+        return closed if closed is not None and is_reusable(closed, self.plan, self.received_at) else None
 
-    def wish(self, kind: ActionKind, purpose: Purpose, *, quiet: bool, reopen: bool = False) -> Wish:
+    def wish(
+        self, kind: ActionKind, purpose: Purpose, *, quiet: bool, reopen: bool = False, until: TimerKind | None = None
+    ) -> Wish:
         """The action, or what this helpdesk does in its place."""
-        reasons = (Reason.UNREADABLE,) if self.event.kind is Kind.RAW else ()
-        if kind not in self.actions:
-            kind, why, _ = self.substitutes.get(kind, (ActionKind.APPEND, _WITHOUT.get(kind), ""))
-            reasons = (*reasons, why) if why is not None else reasons
-        return Wish(kind, purpose, quiet, reopen, reasons)
+        wanted = replace(
+            possible(kind, purpose, self.actions, self.substitutes, quiet=quiet), reopen=reopen, until=until
+        )
+        raw = (Reason.UNREADABLE,) if self.event.kind is Kind.RAW else ()
+        return replace(wanted, reasons=(*raw, *wanted.reasons))
 
 
 # ---------------------------------------------------------------------------------------------------------- problems
@@ -219,8 +253,30 @@ def _opened(case: _Case) -> Transition:
         last_appended_at=at,
         members=_joined(case, _remembered(case)),
         reasons=tuple(reason.value for reason in reasons),
+        worst=event.severity,
     )
-    return Transition(incident, Reason.OPENED, (case.wish(ActionKind.CREATE, Purpose.PROBLEM, quiet=False),))
+    create = case.wish(ActionKind.CREATE, Purpose.PROBLEM, quiet=False)
+    if event.kind is not Kind.PROBLEM:  # nobody will say that it is over
+        return Transition(incident, Reason.OPENED, (create,))
+    before = case.incident.changes if case.incident is not None else ()
+    incident = _changed(case, replace(incident, changes=before))
+    held_until = hidden_until(case.outages, at) if case.plan.policy.suppressed_by == "host" else None
+    if held_until is not None:
+        due_at = max(held_until, at + case.plan.policy.confirm)
+        hidden = with_timer(
+            replace(incident, state=IncidentState.PENDING, flapping=False, timers=()), TimerKind.CONFIRM, due_at
+        )
+        return Transition(hidden, Reason.SUPPRESSED, (_ticket_later(case),))
+    if case.plan.policy.confirm <= 0 or incident.flapping:
+        incident = replace(incident, timers=(*incident.timers, *deadlines_of(case.plan.policy, at)))
+        return Transition(incident, Reason.FLAPPING if incident.flapping else Reason.OPENED, (create,))
+    pending = replace(incident, state=IncidentState.PENDING)
+    pending = with_timer(pending, TimerKind.CONFIRM, at + case.plan.policy.confirm)
+    return Transition(pending, Reason.UNCONFIRMED, (_ticket_later(case),))
+
+
+def _ticket_later(case: _Case) -> Wish:
+    return case.wish(ActionKind.CREATE, Purpose.PROBLEM, quiet=False, until=TimerKind.CONFIRM)
 
 
 def _relapse(case: _Case, closed: Incident) -> Transition:
@@ -234,9 +290,13 @@ def _relapse(case: _Case, closed: Incident) -> Transition:
         last_appended_at=case.received_at,
         closed_at=None,
         members=_joined(case, closed.members),
+        timers=deadlines_of(case.plan.policy, case.received_at) if problem else (),
+        worst=case.event.severity if problem else closed.worst,
     )
-    wish = case.wish(ActionKind.REOPEN, Purpose.RELAPSE, quiet=False, reopen=True)
-    return Transition(incident, Reason.RELAPSED, (wish,))
+    incident = _changed(case, incident) if problem else incident
+    purpose = Purpose.FLAPPING if incident.flapping else Purpose.RELAPSE
+    wish = case.wish(ActionKind.REOPEN, purpose, quiet=False, reopen=True)
+    return Transition(incident, Reason.FLAPPING if incident.flapping else Reason.RELAPSED, (wish,))
 
 
 def _repeat(case: _Case, incident: Incident) -> Transition:
@@ -248,11 +308,41 @@ def _repeat(case: _Case, incident: Incident) -> Transition:
         occurrences=incident.occurrences + 1,
         members=_joined(case, incident.members) if problem else incident.members,
     )
+    worse = problem and not old and _is_worse(case, incident)
+    if worse or incident.worst is Severity.UNKNOWN:
+        counted = replace(counted, worst=case.event.severity)
+    if counted.state is IncidentState.PENDING:
+        return Transition(counted, Reason.UNCONFIRMED, (_ticket_later(case),) if problem and not old else ())
+    plain = Reason.REPEATED
+    if problem and counted.state is IncidentState.RECOVERING:
+        counted = _changed(case, replace(without_timers(counted, TimerKind.HOLD), state=IncidentState.OPEN))
+        plain = Reason.FLAPPING if counted.flapping else Reason.BACK_WITHIN_HOLD
+        if counted.flapping and not incident.flapping:
+            return Transition(_watched(case, counted), plain, (_flaps(case),))
+    if problem:
+        counted = _watched(case, counted)
+    if worse and case.plan.policy.rise != "ignore":
+        return _raised(case, incident, counted)
     every = case.plan.policy.append_every
     if every is None or case.received_at - incident.last_appended_at < every:
-        return Transition(counted, Reason.REPEATED)
+        return Transition(counted, plain)
     wish = case.wish(ActionKind.APPEND, Purpose.REPEAT, quiet=True)
     return Transition(replace(counted, last_appended_at=case.received_at), Reason.REPEAT_APPENDED, (wish,))
+
+
+def _is_worse(case: _Case, incident: Incident) -> bool:
+    """Whether the event is worse than anything the ticket was told. `unknown` compares with nothing."""
+    rank, before = case.event.severity.rank, incident.worst.rank
+    return rank is not None and before is not None and rank > before
+
+
+def _raised(case: _Case, before: Incident, incident: Incident) -> Transition:
+    """The ticket is told that it is worse than ever before."""
+    kind = ActionKind.UPDATE if case.plan.policy.rise == "update" else ActionKind.APPEND
+    told = f"{before.worst.value} before, {case.event.severity.value} now"
+    wish = case.wish(kind, Purpose.WORSE, quiet=False)
+    raised = replace(incident, last_appended_at=case.received_at)
+    return Transition(raised, Reason.SEVERITY_RAISED, (wish,), detail=told)
 
 
 def _report(case: _Case) -> Transition:
@@ -264,7 +354,15 @@ def _report(case: _Case) -> Transition:
         return _repeat(case, incident)
     counted = replace(_touched(case, incident), occurrences=incident.occurrences + 1)
     wish = case.wish(ActionKind.APPEND, Purpose.NOTE, quiet=False, reopen=True)
-    return Transition(counted, Reason.NOTED, (wish,))
+    if counted.state is not IncidentState.PENDING:
+        return Transition(counted, Reason.NOTED, (wish,))
+    confirmed = replace(
+        counted,
+        state=IncidentState.OPEN,
+        last_appended_at=case.received_at,
+        timers=deadlines_of(case.plan.policy, case.received_at),
+    )
+    return Transition(confirmed, Reason.CONFIRMED, (wish,), release=TimerKind.CONFIRM)
 
 
 # --------------------------------------------------------------------------------------------------------- recoveries
@@ -298,13 +396,29 @@ def _recovery(case: _Case) -> Transition:
 
 
 def _closed(case: _Case, incident: Incident) -> Transition:
-    closed = replace(_touched(case, incident), state=IncidentState.CLOSED, closed_at=case.received_at)
-    action = case.plan.policy.recover_action
-    if action == "none":
-        return Transition(closed, Reason.RECOVERY_IGNORED)
-    wanted = ActionKind.CLOSE if action == "close" else ActionKind.APPEND
-    wish = case.wish(wanted, Purpose.RECOVERY, quiet=True)
-    return Transition(closed, Reason.RECOVERED, (wish,))
+    """Nothing is wrong any more: the incident closes, or waits whether that lasts."""
+    touched, policy = _touched(case, incident), case.plan.policy
+    if touched.state is not IncidentState.RECOVERING:
+        touched = _changed(case, touched)
+    if touched.state is IncidentState.PENDING:
+        told = (*touched.reasons, Reason.NOT_CONFIRMED.value)
+        return Transition(
+            replace(closed_for_good(touched, case.received_at), reasons=tuple(dict.fromkeys(told))),
+            Reason.NOT_CONFIRMED,
+        )
+    if touched.state is IncidentState.RECOVERING:
+        return Transition(touched, Reason.RECOVERY_HELD)
+    hold = max(policy.hold, policy.flap_within) if touched.flapping else policy.hold
+    later = TimerKind.HOLD if hold > 0 else None
+    wanted = ActionKind.CLOSE if policy.recover_action == "close" else ActionKind.APPEND
+    wishes = () if policy.recover_action == "none" else (case.wish(wanted, Purpose.RECOVERY, quiet=True, until=later),)
+    if later is None:
+        closed = closed_for_good(touched, case.received_at)
+        return Transition(closed, Reason.RECOVERED if wishes else Reason.RECOVERY_IGNORED, wishes)
+    held = replace(with_timer(touched, later, case.received_at + hold), state=IncidentState.RECOVERING)
+    if not held.flapping:
+        return Transition(held, Reason.RECOVERY_HELD, wishes)
+    return Transition(held, Reason.FLAPPING, wishes if incident.flapping else (_flaps(case), *wishes))
 
 
 # -------------------------------------------------------------------------------------------------------------- notes
@@ -315,14 +429,45 @@ def _note(case: _Case) -> Transition:
     if incident is None:
         return orphan(event=event, source=case.source, received_at=case.received_at)
     noted = _touched(case, incident)
+    if event.kind is Kind.ACKNOWLEDGEMENT:
+        noted = without_timers(noted, TimerKind.ESCALATE)
     if event.kind is Kind.UPDATE and event.still_in_problem is not False and event.severity is not Severity.UNKNOWN:
-        noted = replace(noted, severity=event.severity)
+        worse = _is_worse(case, incident)
+        noted = replace(noted, severity=event.severity, worst=event.severity if worse else noted.worst)
+        if worse and case.plan.policy.rise != "ignore" and noted.state is not IncidentState.PENDING:
+            return _raised(case, incident, noted)
+    if noted.state is IncidentState.PENDING:
+        return Transition(noted, Reason.UNCONFIRMED)
     if case.plan.policy.notes == "ignore":
         return Transition(noted, Reason.NOTE_IGNORED)
     return Transition(noted, Reason.NOTED, (case.wish(ActionKind.APPEND, Purpose.NOTE, quiet=True),))
 
 
 # -------------------------------------------------------------------------------------------------------------- parts
+
+
+def _changed(case: _Case, incident: Incident) -> Incident:
+    """The incident has begun or ended just now; perhaps that is once too often."""
+    policy, now = case.plan.policy, case.received_at
+    if not policy.flap_changes:
+        return incident
+    recent = tuple(at for at in (*incident.changes, now) if at > now - policy.flap_within)[-policy.flap_changes :]
+    changed = replace(incident, changes=recent)
+    if len(recent) < policy.flap_changes or incident.flapping:
+        return changed
+    return with_timer(replace(changed, flapping=True), TimerKind.CALM, now + policy.flap_within)
+
+
+def _flaps(case: _Case) -> Wish:
+    return case.wish(ActionKind.APPEND, Purpose.FLAPPING, quiet=False)
+
+
+def _watched(case: _Case, incident: Incident) -> Incident:
+    """With the timer that notices when nothing more is heard: it had fired, or a report had opened the incident."""
+    after = case.plan.policy.expire_after
+    if after is None or incident.due_at(TimerKind.EXPIRE) is not None:
+        return incident
+    return with_timer(incident, TimerKind.EXPIRE, case.received_at + after)
 
 
 def _touched(case: _Case, incident: Incident) -> Incident:

@@ -56,8 +56,10 @@ def started(member: Member | None, event: Event, source: str, received_at: float
 
 
 def ended(member: Member, event: Event, received_at: float) -> Member:
-    """The member, recovered."""
+    """The member, recovered. Of two recoveries the later one counts, in whatever order they come."""
     clock, at = _instant(event, received_at)
+    if not member.in_problem and member.clock is clock:
+        at = max(at, member.recovered_at)
     return replace(
         member,
         in_problem=False,
@@ -120,6 +122,8 @@ def why_recovery_is_stale(event: Event, member: Member) -> str:
     if member.problem_id and event.problem_id:
         if member.problem_id == event.problem_id:
             return ""
+        if member.clock and event.occurred_at is not None and event.occurred_at > member.last_problem_at:
+            return ""  # a later episode is over, so this one is too: its own recovery was lost
         return f"it ends episode {event.problem_id}, but {member.problem_id} is running"
     if _before(event, member.last_problem_at, clock=member.clock):
         return "it happened before the last problem"

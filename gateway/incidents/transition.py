@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.model.action import ActionKind
-from gateway.model.incident import Incident, Tombstone
+from gateway.model.incident import Incident, TimerKind, Tombstone
 from gateway.model.reasons import Reason
 
 
@@ -16,6 +16,10 @@ class Purpose(StrEnum):
     NOTE = "note"
     RECOVERY = "recovery"
     RELAPSE = "relapse"
+    WORSE = "worse"
+    ESCALATION = "escalation"
+    EXPIRY = "expiry"
+    FLAPPING = "flapping"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,8 @@ class Wish:
     """An action that the state machine wants, before it is rendered.
 
     ``quiet``: nobody needs to be told. ``reopen``: a closed ticket must open again. ``reasons`` tell what is done in
-    place of what was asked (`close_unsupported`).
+    place of what was asked (`close_unsupported`). ``until`` keeps it, dressed, until that timer of the incident fires; it takes
+    the place of what the timer kept before.
     """
 
     kind: ActionKind
@@ -31,14 +36,16 @@ class Wish:
     quiet: bool
     reopen: bool
     reasons: tuple[Reason, ...] = ()
+    until: TimerKind | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """What one event does to one incident.
+    """What one event, or one timer, does to one incident.
 
     ``incident`` is how it stands afterwards (None: the event joins none); it is new where its version is 0 and changed
-    where its version is one more than before. ``reason`` is what became of the event.
+    where its version is one more than before. ``reason`` is what became of the event. ``release`` names the timer whose kept
+    action is to be issued now, before the wishes.
     """
 
     incident: Incident | None
@@ -46,3 +53,4 @@ class Transition:
     wishes: tuple[Wish, ...] = ()
     tombstones: tuple[Tombstone, ...] = ()
     detail: str = ""
+    release: TimerKind | None = None

@@ -66,6 +66,11 @@ class TicketDraft:
     ``fields`` are the route's ``ticket.fields`` with their templates rendered and their tables looked up. ``quiet``:
     nobody needs to be told (a counted repeat, a recovery note). ``reopen``: the follow-up must make a closed ticket
     open again; when it is false, the follow-up must not.
+
+    ``message_name`` is the signed left side of the Message-ID under which it goes out; empty: the connector makes one of the
+    marker. ``references`` are the Message-IDs that a mail referred to, without angle brackets, the oldest first. In a
+    follow-up its sender takes part in the ticket; in a new ticket nothing is known of the sender, so there only those may be
+    handed on that the helpdesk proves by itself.
     """
 
     title: str
@@ -76,11 +81,16 @@ class TicketDraft:
     quiet: bool = False
     reopen: bool = False
     reasons: tuple[Reason, ...] = ()
+    message_name: str = ""
+    references: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class NewAction:
-    """An action as processing writes it. ``sequence`` orders the actions of one incident."""
+    """An action as processing writes it. ``sequence`` orders the actions of one incident.
+
+    ``receipt`` is the one that it tells of, where that is another than the one at hand: a timer brings it about.
+    """
 
     id: str
     incident: str
@@ -95,6 +105,7 @@ class NewAction:
     requester: str
     queued_at: float
     reason: Reason
+    receipt: str = ""
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -108,8 +119,7 @@ class Action:
 
     ``fence`` is the value that `begin_attempt` must carry; ``tries`` counts attempts begun so far; ``resolve`` is true
     when an earlier attempt's outcome is unknown, so that the look-up comes first; ``ticket`` is the incident's ticket.
-    ``blame`` is why it is waiting, if it was tried before. ``waited`` is the age in seconds that counts towards
-    ``limits.max_age`` (it stands still while the helpdesk is paused). ``paused_before`` are the seconds of pauses of the
+    ``paused_before`` are the seconds of pauses of the
     helpdesk that lie before the action's life: its age is ``now - queued_at - (paused so far - paused_before)``; a requeue
     sets it so that the age starts anew.
     """
@@ -134,6 +144,29 @@ class Action:
     resolve: bool = False
     request: bytes = b""
     paused_before: float = 0.0
+
+    @classmethod
+    def first(cls, new: NewAction, *, receipt: str, fence: int, paused_before: float) -> "Action":
+        """A new action as it is claimed for its first attempt."""
+        return cls(
+            id=new.id,
+            incident=new.incident,
+            helpdesk=new.helpdesk,
+            kind=new.kind,
+            marker=new.marker,
+            route=new.route,
+            sequence=new.sequence,
+            draft=new.draft,
+            requester=new.requester,
+            status=ActionStatus.QUEUED,
+            fence=fence,
+            tries=0,
+            queued_at=new.queued_at,
+            not_before=new.queued_at,
+            ticket=None,
+            receipt=receipt,
+            paused_before=paused_before,
+        )
 
 
 class OutcomeKind(StrEnum):

@@ -92,6 +92,7 @@ class Event:
       source again is the same event. Empty where there is none.
     * ``to``, ``cc``: addresses that a mail's headers name; ``recipients`` are those it was really sent to, if known.
     * ``message_id``, ``in_reply_to``, ``references``: of a mail, without angle brackets.
+    * ``returned_ids``: Message-IDs of the mail that a bounce is about, and of what that one referred to.
     * ``auto_generated``: a machine wrote the mail; which kind is the label ``mail.auto``.
     * ``reply_text``: what a person wrote in a mail, without quotes and signature; ``text`` is the whole.
     """
@@ -123,6 +124,7 @@ class Event:
     references: tuple[str, ...] = ()
     auto_generated: bool = False
     reply_text: str = ""
+    returned_ids: tuple[str, ...] = ()
 
     @property
     def ends_problem(self) -> bool:
@@ -134,3 +136,48 @@ class Event:
             Kind.DOWNTIME_END,
             Kind.DOWNTIME_CANCELLED,
         }
+
+
+def event_to_json(event: Event) -> dict[str, object]:
+    """An event as it is shown and stored: its fields by name, attachments without their contents."""
+    return {
+        "kind": event.kind.value,
+        "severity": event.severity.value,
+        "title": event.title,
+        "text": event.text,
+        "html": event.html,
+        "state": event.state,
+        "still_in_problem": event.still_in_problem,
+        "host": event.host,
+        "service": event.service,
+        "labels": dict(event.labels),
+        "origin_key": event.origin_key,
+        "problem_id": event.problem_id,
+        "occurred_at": event.occurred_at,
+        "links": [{"title": link.title, "url": link.url} for link in event.links],
+        "sender_name": event.sender_name,
+        "sender_address": event.sender_address,
+        "recipients": list(event.recipients),
+        "to": list(event.to),
+        "cc": list(event.cc),
+        "message_id": event.message_id,
+        "in_reply_to": list(event.in_reply_to),
+        "references": list(event.references),
+        "returned_ids": list(event.returned_ids),
+        "auto_generated": event.auto_generated,
+        "reply_text": event.reply_text,
+        "duplicate_key": event.duplicate_key,
+        "attachments": [
+            {
+                "filename": attachment.filename,
+                "media_type": attachment.media_type,
+                "detected_type": attachment.detected_type,
+                "size": attachment.size,
+                "inline": attachment.inline,
+                "content_id": attachment.content_id,
+                "sha256": attachment.sha256,
+            }
+            for attachment in event.attachments
+        ],
+        "reasons": [str(reason) for reason in event.reasons],
+    }

@@ -7,6 +7,8 @@ import time
 
 _lock = threading.Lock()
 _last = 0
+_randomness = bytearray()
+os.register_at_fork(after_in_child=_randomness.clear)  # parent and child must not draw the same
 _MASK = (1 << 48) - 1
 _VERSION_7 = 0x7 << 76
 _VARIANT = 0b10 << 62
@@ -23,8 +25,11 @@ def new_id(now: float | None = None) -> str:
     with _lock:
         if now is None:
             stamp = _last = max(stamp, _last + 1)
+        if len(_randomness) < 8:
+            _randomness.extend(os.urandom(4096))  # the system's call costs more than the rest
+        random = int.from_bytes(_randomness[-8:], "big") >> 2
+        del _randomness[-8:]
     milliseconds, fraction = divmod(stamp, 4096)
-    random = int.from_bytes(os.urandom(8), "big") >> 2
     text = f"{(milliseconds & _MASK) << 80 | _VERSION_7 | fraction << 64 | _VARIANT | random:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 

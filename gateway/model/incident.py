@@ -15,6 +15,24 @@ class IncidentState(StrEnum):
     CLOSED = "closed"
 
 
+class TimerKind(StrEnum):
+    """What is due when a timer of an incident fires."""
+
+    CONFIRM = "confirm"  # the problem has lasted: its ticket is made
+    HOLD = "hold"  # the recovery has lasted: the incident closes
+    ESCALATE = "escalate"  # nobody has acknowledged it
+    EXPIRE = "expire"  # nothing was heard of it
+    CALM = "calm"  # it has not changed for a while: it flaps no more
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A timer of an incident. There is at most one of each kind."""
+
+    kind: TimerKind
+    due_at: float
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """One (source, source key) that takes part in an incident.
@@ -56,7 +74,9 @@ class Incident:
 
     ``plan`` is the digest of the route, policy and templates that were in force when it was opened: followers use
     those. ``version`` rises with every change by correlation; ``ticket`` is written by delivery and does not touch it.
-    ``sequence`` is the number of actions issued so far.
+    ``sequence`` is the number of actions issued so far. ``timers`` are what is due later, in no order; the journal's timers are
+    those of its incidents. ``worst`` is the worst severity that its ticket was told, or would have been. ``changes`` are the last
+    instants at which it began or ended, as far as that is watched; while ``flapping`` its ticket is left in peace.
     """
 
     id: str
@@ -79,6 +99,14 @@ class Incident:
     members: tuple[Member, ...] = ()
     ticket: TicketRef | None = None
     reasons: tuple[str, ...] = field(default=())
+    timers: tuple[Deadline, ...] = ()
+    worst: Severity = Severity.UNKNOWN
+    changes: tuple[float, ...] = ()
+    flapping: bool = False
+
+    def due_at(self, kind: TimerKind) -> float | None:
+        """When the timer of this kind is due; None if there is none."""
+        return next((timer.due_at for timer in self.timers if timer.kind is kind), None)
 
 
 @dataclass(frozen=True, slots=True)

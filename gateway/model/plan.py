@@ -14,7 +14,12 @@ from gateway.model.json import JsonValue
 class Policy:
     """What the course of an incident does to its ticket. Durations are seconds.
 
-    ``append_every`` None only counts repeats; ``reopen_within`` 0 opens a new incident at every relapse.
+    ``append_every`` None only counts repeats; ``reopen_within`` 0 opens a new incident at every relapse. ``confirm`` is how long
+    a problem must last before its ticket is made, ``hold`` how long a recovery before it counts. ``rise`` is what a severity
+    does that is worse than any before; ``escalate_after`` None: nothing happens to what nobody acknowledges, else
+    ``escalate_by``. ``expire_after`` None: an incident without news stays as it is. ``flap_changes`` 0: flapping is not watched.
+    ``suppressed_by`` host: tickets of services wait while their host is down. A default stands for what plans of earlier
+    versions meant.
     """
 
     append_every: float | None = None
@@ -22,6 +27,16 @@ class Policy:
     recover_when: Literal["all", "any"] = "all"
     notes: Literal["append", "ignore"] = "append"
     reopen_within: float = 0.0
+    confirm: float = 0.0
+    hold: float = 0.0
+    rise: Literal["append", "update", "ignore"] = "ignore"
+    escalate_after: float | None = None
+    escalate_by: Literal["append", "update"] = "append"
+    expire_after: float | None = None
+    expire: Literal["note", "close", "forget"] = "note"
+    flap_changes: int = 0
+    flap_within: float = 0.0
+    suppressed_by: Literal["", "host"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +52,7 @@ class TicketSpec:
     """What a ticket and its follow-ups are made of.
 
     ``body`` and ``update`` and ``recovery`` are of ``format``. ``fields`` is `ticket.fields` as configured: texts are
-    templates, ``{"from": FIELD, "table": {...}}`` is a look-up.
+    templates, ``{"from": FIELD, "table": {...}}`` is a look-up. ``escalated`` are those that an update changes.
     """
 
     title: Template
@@ -47,6 +62,7 @@ class TicketSpec:
     format: Literal["text", "html"] = "text"
     fields: Mapping[str, JsonValue] = field(default_factory=dict)
     attachments: bool = True
+    escalated: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +101,7 @@ def plan_from_bytes(data: bytes) -> Plan:
             format=ticket["format"],
             fields=ticket["fields"],
             attachments=ticket["attachments"],
+            escalated=ticket.get("escalated", {}),  # absent in plans of earlier versions
         ),
         vars=raw["vars"],
     )

@@ -27,11 +27,30 @@ class Reason(StrEnum):
     UNROUTED = "unrouted"
     POISON = "poison"
     NO_INCIDENT = "no_incident"
+    SILENCED = "silenced"
+    UNCONFIRMED = "unconfirmed"
+    CONFIRMED = "confirmed"
+    NOT_CONFIRMED = "not_confirmed"
+    RECOVERY_HELD = "recovery_held"
+    BACK_WITHIN_HOLD = "back_within_hold"
+    SEVERITY_RAISED = "severity_raised"
+    ESCALATED = "escalated"
+    EXPIRED = "expired"
+    FORGOTTEN = "forgotten"
+    SUPPRESSED = "suppressed"
+    FLAPPING = "flapping"
+    CALM = "calm"
+    QUARANTINED = "quarantined"
+    SPOOL_BROKEN = "spool_broken"
+    SENDER_NOT_VERIFIED = "sender_not_verified"
 
     # What was done otherwise
     UNREADABLE = "unreadable"
     DUPLICATE_KEY_REUSED = "duplicate_key_reused"
     KEY_FIELD_MISSING = "key_field_missing"
+    NOT_A_PARTICIPANT = "not_a_participant"
+    THREAD_UNVERIFIED = "thread_unverified"
+    THREAD_CLOSED = "thread_closed"
     TIME_WITHOUT_ZONE = "time_without_zone"
     RENDER_FAILED = "render_failed"
     CLOSE_UNSUPPORTED = "close_unsupported"
@@ -42,6 +61,10 @@ class Reason(StrEnum):
     ATTACHMENT_TOO_BIG = "attachment_too_big"
     FIELD_REFUSED = "field_refused"
     TICKET_MOVED = "ticket_moved"
+    TICKET_REPLACED = "ticket_replaced"
+    TICKET_GONE = "ticket_gone"
+    TICKET_WAS_CLOSED = "ticket_was_closed"
+    LOOK_UP_WEAKENED = "look_up_weakened"
 
     # What delivery did
     DELIVERED = "delivered"
@@ -71,6 +94,9 @@ class Reason(StrEnum):
         return _SENTENCES[self]
 
 
+HELD = frozenset({Reason.QUARANTINED, Reason.SENDER_NOT_VERIFIED})
+"""Reasons for which a receipt is held back though nothing is wrong with it; an operator's retry lets it through."""
+
 _SENTENCES: dict[Reason, str] = {
     Reason.OPENED: "The event opened a new incident, which asks for a new ticket.",
     Reason.REPEATED: "The incident was open already; the event was counted and nothing was written to the ticket.",
@@ -89,9 +115,28 @@ _SENTENCES: dict[Reason, str] = {
     Reason.UNROUTED: "No route matched. Add a route, or a `ticket` section under `unrouted`, then replay it.",
     Reason.POISON: "Processing failed three times. Read the error, mend the cause, then replay it.",
     Reason.NO_INCIDENT: "The route has no ticket section and drops nothing; the event was only recorded.",
+    Reason.SILENCED: "An operator's silence matched (`ticket-gateway silence ls`); nothing was written to any ticket.",
+    Reason.UNCONFIRMED: "The problem has not lasted for `confirm` yet; the ticket is made when it has.",
+    Reason.CONFIRMED: "The problem has lasted for `confirm`, or somebody wrote about it; its ticket was asked for.",
+    Reason.NOT_CONFIRMED: "The problem was over before it had lasted for `confirm`; no ticket was made.",
+    Reason.RECOVERY_HELD: "The problem is over; the incident closes if that lasts for `recover.hold`.",
+    Reason.BACK_WITHIN_HOLD: "The problem came back within `recover.hold`; the incident goes on as if it had not been away.",
+    Reason.SEVERITY_RAISED: "The problem is worse than any time before; `escalate` says what its ticket is told.",
+    Reason.ESCALATED: "Nobody has acknowledged the problem within `escalate.after`.",
+    Reason.EXPIRED: "Nothing was heard of the open problem for `expire.after`.",
+    Reason.FORGOTTEN: "Nothing was heard of it for `expire.after`; its ticket is left alone, the next problem makes a new one.",
+    Reason.SUPPRESSED: "Its host is down (`suppressed_by: host`); its ticket is made if it lasts when the host is up again.",
+    Reason.FLAPPING: "The problem comes and goes more often than `flap` allows; its ticket is told once, then left in peace.",
+    Reason.CALM: "The problem has neither come nor gone for `flap.within`; it flaps no more.",
+    Reason.QUARANTINED: "It came faster than the source's `loop` allows, or in a circle; it is kept. Retry lets it through.",
+    Reason.SENDER_NOT_VERIFIED: "Its sender is not verified, and the source has `on_auth_fail`; it is kept. Retry lets it in.",
+    Reason.SPOOL_BROKEN: "A file of the pipe's spool could not be read in three tries; its octets are kept as they are.",
     Reason.UNREADABLE: "The payload could not be read as its source kind promises; the original is attached to the ticket.",
     Reason.DUPLICATE_KEY_REUSED: "The sender used one delivery key for different bodies; the event was accepted as a new one.",
     Reason.KEY_FIELD_MISSING: "A field of the correlation key is empty; the sender's own key was used in its place.",
+    Reason.NOT_A_PARTICIPANT: "The mail refers to a ticket in which its sender takes no part; it was not added there.",
+    Reason.THREAD_UNVERIFIED: "The mail refers to a ticket, but the check of its sender failed; it was not added there.",
+    Reason.THREAD_CLOSED: "The mail refers to a ticket that takes no more (`reopen_within`); it was not added there.",
     Reason.TIME_WITHOUT_ZONE: "The sender's time bears no zone and the source has no `timezone`; the order of receipt counts.",
     Reason.RENDER_FAILED: "A ticket template failed; the built-in plain template was used.",
     Reason.CLOSE_UNSUPPORTED: "This helpdesk closes nothing over its API; a quiet follow-up says that the problem is over.",
@@ -102,6 +147,10 @@ _SENTENCES: dict[Reason, str] = {
     Reason.ATTACHMENT_TOO_BIG: "An attachment is larger than the helpdesk takes; the ticket names it, its size and its digest.",
     Reason.FIELD_REFUSED: "The helpdesk refused a field; the ticket was made without it and says so.",
     Reason.TICKET_MOVED: "The helpdesk put the follow-up into another ticket; the incident follows it there.",
+    Reason.TICKET_REPLACED: "The incident's ticket was deleted in the helpdesk; a new one was made in its place.",
+    Reason.TICKET_GONE: "The incident's ticket was deleted in the helpdesk; there was nothing left to close or change.",
+    Reason.TICKET_WAS_CLOSED: "The ticket was closed when the follow-up came; it was added and stays closed.",
+    Reason.LOOK_UP_WEAKENED: "The helpdesk did not find again what it had just made; doubtful calls are settled in a weaker way.",
     Reason.DELIVERED: "The helpdesk took the action.",
     Reason.FOUND: "The outcome was unknown, and the look-up found the action in the helpdesk.",
     Reason.NOT_SENT: "The helpdesk could not be reached; nothing was written and the action is tried again.",

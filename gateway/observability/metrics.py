@@ -90,11 +90,17 @@ _BREAKER = MetricDoc(
 _PAUSED = MetricDoc(
     "ticket_gateway_helpdesk_paused", "gauge", ("helpdesk",), "1 while a helpdesk's queue stands still."
 )
+_SPOOL = MetricDoc(
+    "ticket_gateway_spool_mails",
+    "gauge",
+    ("state",),
+    "Mails in the pipe's spool: `waiting`, or `stuck` for a reason in the log.",
+)
 
 _DOCS = (
     _ACCEPTED, _REFUSED, _DUPLICATES, _CHECKS, _EVENTS, _DECISIONS, _ACTIONS, _ATTEMPTS, _ACCEPT_SECONDS, _TICKET_SECONDS,
     _CALL_SECONDS, _RECEIPTS_WAITING, _OLDEST_RECEIPT, _ACTIONS_WAITING, _OLDEST_ACTION, _DEAD, _BLOCKED, _OPEN, _BREAKER,
-    _PAUSED,
+    _PAUSED, _SPOOL,
 )  # fmt: skip
 
 BreakerState = Literal["closed", "half_open", "open"]
@@ -155,6 +161,7 @@ class Metrics:
         self._open = self._gauge(_OPEN)
         self._breaker = self._gauge(_BREAKER)
         self._paused = self._gauge(_PAUSED)
+        self._spool = self._gauge(_SPOOL)
         self._hot = _Hot((*sorted(self._sources), OTHER))
         self.registry.register(self._hot)
 
@@ -221,6 +228,11 @@ class Metrics:
     def paused(self, helpdesk: str, *, paused: bool) -> None:
         """The queue of a helpdesk stands still, or goes on."""
         self._paused.labels(self._helpdesk(helpdesk)).set(int(paused))
+
+    def spool(self, waiting: int, stuck: int) -> None:
+        """Mails in the pipe's spool after a look at it."""
+        self._spool.labels("waiting").set(waiting)
+        self._spool.labels("stuck").set(stuck)
 
     def counts(self, counts: Counts, now: float) -> None:
         """Take over the journal's figures. A helpdesk without work counts 0."""

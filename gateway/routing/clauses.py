@@ -6,6 +6,7 @@ from typing import Protocol
 from gateway.model.decision import Clause
 from gateway.routing.fields import Reader, Subject, Value, text_of
 from gateway.routing.predicates import Regex, Test
+from gateway.routing.schedules import Schedule, shown_time
 
 SEEN = 200
 """Characters of a value, or of what was expected of it, that a trace shows."""
@@ -60,6 +61,30 @@ class Leaf:
             for name, text in self.regex.captured(self.read(subject)).items():
                 if not into.get(name):
                     into[name] = text
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The event came within a schedule, or outside of it."""
+
+    path: str
+    name: str
+    schedule: Schedule
+    inside: bool
+    cost: int = 3
+
+    def holds(self, subject: Subject) -> bool:
+        """Try it."""
+        return self.schedule.covers(subject.at) is self.inside
+
+    def trace(self, subject: Subject, into: list[Clause]) -> bool:
+        """Try it and write it down."""
+        result = self.holds(subject)
+        into.append(Clause(self.path, self.name, shown_time(subject.at, self.schedule.zone), result))
+        return result
+
+    def capture(self, subject: Subject, into: dict[str, str]) -> None:
+        """Nothing."""
 
 
 @dataclass(frozen=True, slots=True)

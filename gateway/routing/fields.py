@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from gateway.model.event import Event
+from gateway.model.event import Event, Kind
 from gateway.routing.errors import did_you_mean
 
 Value: TypeAlias = "str | float | bool | tuple[str, ...] | None"
@@ -18,7 +18,8 @@ class Subject:
     """An event with all that routing may look at.
 
     ``source`` is the source's name, ``source_kind`` its kind. ``peer`` is the address that sent it. ``headers`` are the
-    allow-listed ones of its receipt, names in lower case; ``envelope`` is what the door knows beside the body.
+    allow-listed ones of its receipt, names in lower case; ``envelope`` is what the door knows beside the body. ``at`` is the
+    instant for which times count: that of the receipt.
     """
 
     event: Event
@@ -27,6 +28,7 @@ class Subject:
     peer: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     envelope: Mapping[str, str] = field(default_factory=dict)
+    at: float = 0.0
 
 
 class UnknownField(ValueError):
@@ -71,6 +73,53 @@ _READERS: dict[str, tuple[str, Reader]] = {
     "attachments": ("File names of the attachments (several values).", lambda s: _file_names(s.event)),
     "attachments.names": ("The same as `attachments`.", lambda s: _file_names(s.event)),
     "attachments.count": ("Number of attachments.", lambda s: float(len(s.event.attachments))),
+    "mail.auth": (
+        "Whether the domain in From vouches for a mail: `pass`, `fail`, `temperror`, `none`; absent where nobody looked.",
+        lambda s: s.event.labels.get("mail.auth"),
+    ),
+    "mail.auth.dkim": (
+        "Result of DKIM: `pass`, `fail`, `neutral`, `none`, `policy`, `temperror`, `permerror`.",
+        lambda s: s.event.labels.get("mail.auth.dkim"),
+    ),
+    "mail.auth.spf": (
+        "Result of SPF: `pass`, `fail`, `softfail`, `neutral`, `none`, `temperror`, `permerror`.",
+        lambda s: s.event.labels.get("mail.auth.spf"),
+    ),
+    "mail.auth.dmarc": (
+        "Result of DMARC: `pass`, `fail`, `none`, `temperror`, `permerror`.",
+        lambda s: s.event.labels.get("mail.auth.dmarc"),
+    ),
+    "mail.auth.signers": (
+        "Domains whose DKIM signatures are right, whether From is theirs or not (several values).",
+        lambda s: _listed(s.event.labels.get("mail.auth.signers")),
+    ),
+    "mail.class": (
+        "Who wrote a mail: `person`, `bounce`, `auto-replied`, `auto-generated`, `bulk` or `list`.",
+        lambda s: (s.event.labels.get("mail.auto") or "person") if _is_mail(s) else None,
+    ),
+    "mail.from": ("Address in From of a mail, in lower case.", lambda s: _mail_from(s) or None),
+    "mail.from_domain": ("Its domain.", lambda s: _mail_from(s).rpartition("@")[2] or None),
+    "mail.envelope_from": (
+        "Sender of the envelope, in lower case; empty for the null sender of bounces.",
+        lambda s: s.envelope["mail_from"].lower() if _is_mail(s) and "mail_from" in s.envelope else None,
+    ),
+    "mail.to": ("Addresses in To of a mail, in lower case (several values).", lambda s: _lower(s.event.to)),
+    "mail.cc": ("Addresses in Cc of a mail, in lower case (several values).", lambda s: _lower(s.event.cc)),
+    "mail.subaddress": (
+        "What stands behind the `+` of its recipients (several values).",
+        lambda s: tuple(s.envelope["subaddress"].split("\n")) if s.envelope.get("subaddress") else None,
+    ),
+    "mail.list_id": ("Mailing list that a mail came by (its List-Id).", lambda s: s.event.labels.get("mail.list_id")),
+    "mail.reply_to": ("Address in Reply-To of a mail.", lambda s: s.event.labels.get("mail.reply_to")),
+    "mail.priority": ("`high` or `low`, where a mail says so.", lambda s: s.event.labels.get("mail.priority")),
+    "mail.marks": ("`signed`, `encrypted` (several values).", lambda s: _listed(s.event.labels.get("mail.marks"))),
+    "mail.alert": ("Program whose alert mail it is, or name of a pattern.", lambda s: s.event.labels.get("mail.alert")),
+    "mail.loop": ("Why a mail goes in a circle.", lambda s: s.event.labels.get("mail.loop")),
+    "mail.thread": (
+        "Own name of a mail, its default key; of an alert mail the alert's.",
+        lambda s: s.event.labels.get("mail.thread"),
+    ),
+    "mail.message_id": ("Message-ID of a mail.", lambda s: s.event.message_id or None),
     "source": ("Name of the source that received it.", lambda s: s.source),
     "source_kind": ("Kind of that source: `nagios`, `zabbix`, `generic`.", lambda s: s.source_kind),
     "peer": ("Network address of the sender.", lambda s: s.peer or None),
@@ -136,6 +185,22 @@ def text_of(value: Value) -> str:
     if isinstance(value, tuple):
         return ", ".join(value)
     return number_text(float(value))
+
+
+def _is_mail(subject: Subject) -> bool:
+    return subject.source_kind == "mail" and subject.event.kind is not Kind.RAW
+
+
+def _mail_from(subject: Subject) -> str:
+    return subject.event.sender_address.lower() if _is_mail(subject) else ""
+
+
+def _lower(values: tuple[str, ...]) -> Value:
+    return tuple(value.lower() for value in values) or None
+
+
+def _listed(value: str | None) -> Value:
+    return tuple(value.split(", ")) if value else None
 
 
 def _links(event: Event) -> tuple[str, ...]:

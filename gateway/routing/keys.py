@@ -25,11 +25,13 @@ def correlation_key(
     route: str,
     include_source: bool = True,
     include_route: bool = True,
+    across: Sequence[str] = (),
     default_key: Sequence[str] = (),
 ) -> tuple[str, tuple[Reason, ...]]:
     """The correlation key of an event under a route, and why it is not the plain one.
 
-    ``fields`` None means the key that the source's kind proves stable, ``default_key``.
+    ``fields`` None means the key that the source's kind proves stable, ``default_key``. The sources of ``across`` share their
+    keys: in theirs all of them stand in place of the one; only where a source's own key has to be used it stays the source's.
 
     An empty field counts as missing, and then the source's own key is used in place of the route's, with reason
     `key_field_missing`. Two kinds of field may be empty: ``service``, which an event about a whole host does not have,
@@ -46,7 +48,9 @@ def correlation_key(
         reasons = (Reason.KEY_FIELD_MISSING,)
         pairs = _own_key(subject, default_key)
     head = []
-    if include_source:
+    if subject.source in across and not reasons:
+        head.append(("across", ", ".join(sorted(set(across)))))
+    elif include_source:
         head.append(("source", subject.source))
     if include_route:
         head.append(("route", route))

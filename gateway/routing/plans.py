@@ -1,15 +1,28 @@
 """From a rule's configuration to what its incidents keep."""
 
-from gateway.config.models import IncidentPolicy
+from gateway.config.models import Escalate, Expire, IncidentPolicy
 from gateway.model.plan import Policy
 
 
 def policy_of(incident: IncidentPolicy) -> Policy:
     """The policy that an incident keeps for its life."""
+    escalate = incident.escalate if isinstance(incident.escalate, Escalate) else Escalate(severity=incident.escalate)
+    flap = incident.flap
+    expire = incident.expire if isinstance(incident.expire, Expire) else None
     return Policy(
         append_every=incident.repeat.append_every,
         recover_action=incident.recover.action,
         recover_when=incident.recover.when,
         notes=incident.notes,
-        reopen_within=incident.reopen_within,
+        reopen_within=max(incident.reopen_within, flap.within if flap is not None else 0.0),
+        confirm=incident.confirm,
+        suppressed_by=incident.suppressed_by or "",
+        flap_changes=flap.changes if flap is not None else 0,
+        flap_within=flap.within if flap is not None else 0.0,
+        hold=incident.recover.hold,
+        rise=escalate.severity,
+        escalate_after=escalate.after,
+        escalate_by=escalate.action,
+        expire_after=expire.after if expire is not None else None,
+        expire=expire.then if expire is not None else "note",
     )

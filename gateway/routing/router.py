@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from gateway.config.models import IncidentPolicy, Route, Unrouted
+from gateway.config.models import IncidentPolicy, Route, Unrouted, When
 from gateway.model.decision import Chosen, Clause, Decision, RuleTrace
-from gateway.routing.clauses import Every
-from gateway.routing.errors import RuleError, RuleErrors
+from gateway.routing.clauses import Every, Within
+from gateway.routing.errors import RuleError, RuleErrors, did_you_mean
 from gateway.routing.fields import Subject, UnknownField, reader_of
 from gateway.routing.matchers import Compiler
+from gateway.routing.schedules import Schedule
 
 UNROUTED = "unrouted"
 """The name of the ``unrouted`` section where a route's name is wanted."""
@@ -77,11 +78,13 @@ def compile_routes(
     read_lines: Callable[[str], frozenset[str]],
     sources: Collection[str] = (),
     source_kinds: Collection[str] = (),
+    schedules: Mapping[str, Schedule] | None = None,
 ) -> Router:
     """Compile the rules.
 
     ``read_lines(path)`` gives the lines of an ``in_file`` list and may raise OSError or ValueError. ``sources`` and
-    ``source_kinds`` are the names that exist; with them, a rule that names another is a fault.
+    ``source_kinds`` are the names that exist; with them, a rule that names another is a fault. ``schedules`` are what `when` may
+    name.
 
     Raises:
         RuleErrors: with all faults at once.
@@ -94,6 +97,9 @@ def compile_routes(
         place = ("routes", index)
         compiler = Compiler(read_lines, names, errors)
         test = compiler.match(dict(route.match), (*place, "match"))
+        if route.when is not None:
+            times = _times(route.when, (*place, "when"), schedules or {}, errors)
+            test = Every("", (*test.parts, *times))
         rules.append(_Rule(route.name, test, tuple(sorted(compiler.groups)), route.then == "stop"))
         errors += _faults(route, place, seen.setdefault(route.name, index), index)
     errors += _key_faults(unrouted.incident, (UNROUTED, "incident"))
@@ -108,6 +114,23 @@ def compile_routes(
 def decision_json(decision: Decision) -> bytes:
     """The decision with its trace as JSON, as it is stored with the event."""
     return orjson.dumps(decision)
+
+
+def _times(
+    when: When, place: tuple[str | int, ...], schedules: Mapping[str, Schedule], errors: list[RuleError]
+) -> list[Within]:
+    found: list[Within] = []
+    for key, name in (("during", when.during), ("outside", when.outside)):
+        if name is None:
+            continue
+        if name in schedules:
+            found.append(Within(f"when.{key}", name, schedules[name], inside=key == "during"))
+        else:
+            hint = did_you_mean(name, schedules) or "add it under `schedules`"
+            errors.append(RuleError((*place, key), f"there is no schedule {name!r}", hint))
+    if when.during is None and when.outside is None:
+        errors.append(RuleError(place, "names no time", "write {during: NAME} or {outside: NAME}"))
+    return found
 
 
 def _faults(route: Route, place: tuple[str | int, ...], first: int, index: int) -> list[RuleError]:
@@ -142,7 +165,7 @@ def _key_faults(incident: IncidentPolicy, place: tuple[str | int, ...]) -> list[
 def _unreachable(routes: Sequence[Route]) -> tuple[RuleError, ...]:
     """Rules behind one that takes everything and stops."""
     for index, route in enumerate(routes):
-        if not route.match and route.then == "stop":
+        if not route.match and route.when is None and route.then == "stop":
             told = f"is never reached: route {route.name!r} before it takes everything"
             hint = f"move {route.name!r} to the end, or give it a match"
             return tuple(

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -19,6 +20,7 @@ MAX_PART_HEADERS = 8
 MAX_PART_HEADER_OCTETS = 4096
 MAX_PREAMBLE = 1024
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,64}/[a-z0-9!#$&^_.+-]{1,64}")
+_USUAL = 200  # characters of a header that is worth remembering
 _BOUNDARY = re.compile(rb"[\x20-\x7e]{1,70}")  # RFC 2046, section 5.1.1
 
 
@@ -32,6 +34,11 @@ class Form:
 
 def media_type_of(content_type: str) -> str:
     """The media type of a header's value in lower case without its parameters; empty if it is none."""
+    return _media_type(content_type) if len(content_type) <= _USUAL else _media_type.__wrapped__(content_type)
+
+
+@lru_cache(maxsize=256)
+def _media_type(content_type: str) -> str:
     value = content_type.partition(";")[0].strip().lower()
     return value if _MEDIA_TYPE.fullmatch(value) else ""
 

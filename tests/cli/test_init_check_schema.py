@@ -15,7 +15,7 @@ def test_init_writes_a_configuration_that_check_finds_good_once_its_secrets_are_
     path = tmp_path / "new" / "routes.yaml"
     bare = tg("check", path)
     assert bare.exit_code == 2
-    assert f"{path}:17:20: sources.nagios.auth.bearer: the environment variable NAGIOS_TOKEN is not set" in bare.stderr
+    assert f"{path}:20:20: sources.nagios.auth.bearer: the environment variable NAGIOS_TOKEN is not set" in bare.stderr
     assert bare.stderr.endswith(f"{path}: 2 errors\n")
     good = tg("check", path, env={"NAGIOS_TOKEN": "a-long-token", "OSTICKET_KEY": "a-long-key"})
     assert good.exit_code == 0
@@ -45,7 +45,7 @@ def test_check_takes_the_file_as_argument_as_option_and_from_the_environment(tmp
     path = configuration(tmp_path)
     for done in (tg("check", path), tg("check", "-c", path), tg("check", env={"TICKET_GATEWAY_CONFIG": str(path)})):
         assert done.exit_code == 0
-        assert f"{path}: good: 3 sources, 2 routes, 1 helpdesk" in done.stdout
+        assert f"{path}: good: 4 sources, 3 routes, 1 helpdesk" in done.stdout
 
 
 def test_check_as_json_gives_every_problem_with_its_place(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from gateway.cli import access
 from gateway.observability.logs import configure_logging
 from gateway.sandbox.faults import Fault, FaultKind
 from tests.cli.support import PROBLEM, RECOVERY, printed, tg
-from tests.e2e.house import House, house, start
+from tests.e2e.house import TOKEN, House, house, start
 
 pytestmark = pytest.mark.anyio
 
@@ -136,6 +136,21 @@ async def test_drop_gives_dead_letters_up_also_without_a_gateway_and_all_of_them
             done = await ask(built, "dead", "drop", "--all", "--yes", "--json")
             assert printed(done) == {"done": names, "no_dead_letters": []}
             assert (await ask(built, "dead", "ls")).stdout == "No dead letters.\n"
+
+
+async def test_dead_letters_of_one_reason_are_told_and_dropped_apart_from_the_others(tmp_path: Path) -> None:
+    async with house(tmp_path, rest="routes:\n  - {name: none, match: {host: nobody}, drop: {reason: x}}\n") as built:
+        names = [(await built.app(title=f"event {number}")).json()["id"] for number in range(2)]
+        await built.settled()
+        assert (await ask(built, "dead", "ls", "--reason", "quarantined")).stdout == "No dead letters.\n"
+        told = (await ask(built, "dead", "ls", "--reason", "unrouted")).stdout
+        assert all(name in told for name in names)
+        both = ("dead", "drop", "--all", "--yes", "--json", "--reason")
+        assert printed(await ask(built, *both, "quarantined")) == {"done": [], "no_dead_letters": []}
+        assert printed(await ask(built, *both, "unrouted")) == {"done": names, "no_dead_letters": []}
+        wrong = await ask(built, "dead", "retry", names[0], "--reason", "unrouted")
+        assert (wrong.exit_code, "--reason goes with --all" in wrong.stderr) == (2, True)
+        assert (await ask(built, "dead", "ls", "--reason", "unheard-of")).exit_code == 2
 
 
 async def test_a_replay_compares_and_sends_nothing_again(tmp_path: Path) -> None:
@@ -345,3 +360,16 @@ def test_a_journal_of_another_program_is_told_in_one_line(tmp_path: Path) -> Non
     done = tg("send", "--source", "nagios", "-c", tmp_path / "routes.yaml", PROBLEM)
     assert done.exit_code == 1
     assert done.stderr.count("\n") == 1
+
+
+async def test_a_receipt_can_be_written_out_as_it_came(tmp_path: Path) -> None:
+    async with house(tmp_path) as built:
+        body = '{"kind": "problem",  "title": "ü"}'.encode()
+        answer = await built.client.post(
+            f"{built.url}/in/app", content=body, headers={"Authorization": f"Bearer {TOKEN}"}
+        )
+        await built.settled()
+        told = await ask(built, "events", "show", answer.json()["id"], "--raw")
+        assert told.stdout_bytes == body
+        unknown = await ask(built, "events", "show", "nothing", "--raw")
+        assert unknown.exit_code == 1

@@ -192,7 +192,7 @@ def test_explain_as_json_has_every_rule_and_the_whole_request(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "words", "code"),
     [
-        (("explain", "--source", "nope", PROBLEM), "has no source 'nope'; it has: nagios, shop, zabbix", 2),
+        (("explain", "--source", "nope", PROBLEM), "has no source 'nope'; it has: nagios, shop, support, zabbix", 2),
         (("explain", PROBLEM), "say with --source which source", 2),
         (("explain", "0123456789"), "neither a file nor the id of a receipt", 1),
         (("explain", "--source", "nagios", "--header", "nocolon", PROBLEM), "is not of the form 'Name: value'", 2),

@@ -228,14 +228,51 @@ SPOILED: dict[str, tuple[str, str, list[str]]] = {
 ADDED: dict[str, tuple[str, list[str]]] = {
     "an unknown section": ("rutes: []\n", ["routes.yaml:19:1: rutes: unknown key 'rutes'; did you mean 'routes'?"]),
     "keys that are not built yet": (
-        "    incident: {storm: {limit: 3}, recover: {hold: 5m}}\nschedules: {}\n",
+        "    incident: {storm: {limit: 3}, recover: {only_if_untouched: true}}\ntests: []\n",
         [
             "routes.yaml:19:16: routes[0].incident.storm: is not built yet: storm digests; remove this key",
             (
-                "routes.yaml:19:51: routes[0].incident.recover.hold: is not built yet: a hold before closing; "
-                "remove this key"
+                "routes.yaml:19:64: routes[0].incident.recover.only_if_untouched: is not built yet: closing only untouched "
+                "tickets; remove this key"
             ),
-            "routes.yaml:20:1: schedules: is not built yet: time windows; remove this key",
+            "routes.yaml:20:1: tests: is not built yet: route tests; remove this key",
+        ],
+    ),
+    "sources that share incidents": (
+        (
+            "    incident: {across: [nagois, nagios]}\n  - name: b\n    ticket: {helpdesk: osticket, template: alert}\n"
+            "    incident: {across: [nagios], key: [host], include_source: false}\n"
+        ),
+        [
+            (
+                "routes.yaml:19:16: routes[0].incident.across: needs a `key`: the sources' own keys differ; "
+                "write `key: [host, service]`"
+            ),
+            "routes.yaml:19:25: routes[0].incident.across[0]: unknown source 'nagois'; did you mean 'nagios'?",
+            (
+                "routes.yaml:22:16: routes[1].incident.across: does nothing with `include_source: false`, "
+                "which joins all sources; leave one of them out"
+            ),
+            (
+                "routes.yaml:22:16: routes[1].incident.across: names one source only; "
+                "name all that see the same things, or leave it out"
+            ),
+        ],
+    ),
+    "schedules that cannot be read, and one that is not there": (
+        (
+            "    when: {during: nihgts}\nschedules:\n  nights: {tz: Europe/Brelin, weekly: ['22:00-06:00']}\n"
+            "  broken: {windows: ['2026-12-05T22:00/2026-12-05T21:00'], weekly: ['someday 8-9']}\n  empty: {}\n"
+        ),
+        [
+            "routes.yaml:19:20: routes[0].when.during: there is no schedule 'nihgts'; did you mean 'nights'?",
+            "routes.yaml:21:16: schedules.nights.tz: unknown time zone 'Europe/Brelin'; write one like Europe/Berlin",
+            "routes.yaml:22:22: schedules.broken.windows[0]: '2026-12-05T22:00/2026-12-05T21:00' ends before it begins",
+            (
+                "routes.yaml:22:69: schedules.broken.weekly[0]: 'someday 8-9' is no weekly time; "
+                "write mon-fri 08:00-18:00, sat 22:00-06:00 or 02:00-03:00"
+            ),
+            "routes.yaml:23:3: schedules.empty: holds no time; add `windows` or `weekly`",
         ],
     ),
     "a look-up in a field that does not exist": (

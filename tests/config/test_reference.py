@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_the_shipped_file_works_with_nothing_set_and_gives_no_warning() -> None:
     config = load_file(shipped.shipped_routes(), env={})
     assert {note.level for note in config.notes} <= {Level.INFO}
-    assert set(config.sources) == {"nagios", "zabbix", "shop"}
+    assert set(config.sources) == {"nagios", "zabbix", "shop", "support"}
     assert config.helpdesks["osticket"].sandbox
 
 
@@ -35,7 +35,8 @@ def test_the_starter_file_uncommented_is_right_too(tmp_path: Path) -> None:
     lines = [line.replace("  # ", "  ", 1) if line.startswith("  # ") else line for line in STARTER.splitlines()]
     env = {"NAGIOS_TOKEN": "n" * 20, "OSTICKET_KEY": "k" * 20, "ZABBIX_TOKEN": "z" * 20}
     config = load("\n".join(lines).encode(), path=tmp_path / "routes.yaml", env=env)
-    assert set(config.sources) == {"nagios", "zabbix"}
+    assert set(config.sources) == {"nagios", "zabbix", "support"}
+    assert [route.name for route in config.routes] == ["alerts", "mail"]
 
 
 def test_an_installed_wheel_is_searched_before_the_checkout(tmp_path: Path) -> None:

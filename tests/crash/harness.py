@@ -287,6 +287,11 @@ def _start(folder: Path, environment: dict[str, str]) -> "subprocess.Popen[bytes
         )
 
 
+def _marker(message_id: str) -> str:
+    """The marker in a Message-ID of ours, `<tg-MARKER-INCIDENT-SIGNATURE@domain>`."""
+    return message_id.removeprefix("<tg-")[:32]
+
+
 def _templates(folder: Path) -> None:
     target = folder / "templates" / "generic"
     target.mkdir(parents=True)
@@ -333,9 +338,7 @@ def _count(folder: Path, clients: _Clients, tickets: object, tally: Tally) -> No
         for entry in ticket["entries"]:
             tally.entries += 1
             if entry["message_id"]:
-                where.setdefault(entry["message_id"].partition("@")[0].removeprefix("<tg-"), []).append(
-                    ticket["number"]
-                )
+                where.setdefault(_marker(entry["message_id"]), []).append(ticket["number"])
     tally.accepted = len(answered)
     for mark, identity in answered.items():
         if identity == "different ids":
@@ -384,7 +387,7 @@ def _count_ticket(
     tally: Tally,
 ) -> None:
     """The entries of a ticket stand in the order of their actions, each sender's in the order it sent them, with files."""
-    markers = [entry["message_id"].partition("@")[0].removeprefix("<tg-") for entry in ticket["entries"]]
+    markers = [_marker(entry["message_id"]) for entry in ticket["entries"]]
     order = [sequences[marker] for marker in markers if marker in sequences]
     if order != sorted(order):
         tally.faults.append(f"ticket {ticket['number']}: its entries stand in the order {order}")

@@ -243,7 +243,7 @@ def test_lone_surrogates_in_every_field_survive_journal_key_template_and_call(ga
     }
     first = gateway.ended(gateway.post("lenient", {**fields, "severity": "major"}))
     second = gateway.ended(gateway.post("lenient", {**fields, "severity": "critical"}))
-    assert [gateway.events(receipt)[0]["reason"] for receipt in (first, second)] == ["opened", "repeated"]
+    assert [gateway.events(receipt)[0]["reason"] for receipt in (first, second)] == ["opened", "severity_raised"]
     assert any("half \ufffd pair" in subject for subject in subjects(desk))
 
 

@@ -21,6 +21,13 @@ POLICIES = st.builds(
     recover_when=st.just("all"),
     notes=st.sampled_from(["append", "ignore"]),
     reopen_within=st.sampled_from([0.0, 4.0, 1e6]),
+    confirm=st.sampled_from([0.0, 0.0, 2.5, 5.0]),
+    hold=st.sampled_from([0.0, 0.0, 2.5, 5.0]),
+    rise=st.sampled_from(["append", "update", "ignore"]),
+    escalate_after=st.sampled_from([None, 3.5]),
+    expire_after=st.sampled_from([None, 1e5]),
+    flap_changes=st.sampled_from([0, 0, 3]),
+    flap_within=st.just(6.0),
 )
 ORIGINS = ("a", "b", "c")
 
@@ -68,7 +75,8 @@ def play(events: Sequence[Event], policy: Policy, actions: frozenset[ActionKind]
         if result.incident is not None and result.incident.state is IncidentState.CLOSED:
             assert not any(m.in_problem for m in result.incident.members), "closed while a member has the problem"
         if before is not None:
-            assert all(w.kind is not ActionKind.CREATE for w in result.wishes), "a second create while open"
+            again = all(w.kind is not ActionKind.CREATE or w.until is not None for w in result.wishes)
+            assert again or memory.incidents[before.id].state is IncidentState.CLOSED, "a second create while open"
     return memory
 
 
@@ -93,6 +101,18 @@ def test_with_clocks_alone_the_end_is_that_of_the_true_order(
 ) -> None:
     history, arrived = delivery
     assert in_problem(play(arrived, policy)) == history.running
+
+
+@given(histories(ids=True, clocks=True), POLICIES, st.data())
+@settings(max_examples=300, deadline=None)
+def test_whatever_was_lost_on_the_way_the_last_word_about_each_member_decides(
+    history: History, policy: Policy, data: st.DataObject
+) -> None:
+    """Some events never come, the others in any order; then the sender says once more how each member stands."""
+    kept = [event for event in history.events if data.draw(st.booleans(), label="comes")]
+    shuffled = data.draw(st.permutations(kept))
+    last = {event.origin_key: event for event in history.events}
+    assert in_problem(play([*shuffled, *last.values()], policy)) == history.running
 
 
 @st.composite
@@ -143,9 +163,15 @@ def test_whatever_comes_one_incident_is_open_at_most_and_every_ticket_is_created
 ) -> None:
     memory = play(events, policy, actions)
     creates = [incident for incident, wish in memory.wishes if wish.kind is ActionKind.CREATE]
-    assert sorted(creates) == sorted(memory.incidents)
+    ticketless = [
+        incident.id
+        for incident in memory.incidents.values()
+        if incident.state is IncidentState.PENDING or Reason.NOT_CONFIRMED.value in incident.reasons
+    ]
+    assert sorted([*creates, *ticketless]) == sorted(memory.incidents)
     for incident in memory.incidents.values():
-        assert (incident.closed_at is None) is (incident.state is IncidentState.OPEN)
+        assert (incident.closed_at is None) is (incident.state is not IncidentState.CLOSED)
+        assert (incident.sequence == 0) is (incident.id in ticketless)
         assert sum(1 for name, _ in memory.wishes if name == incident.id) == incident.sequence
 
 

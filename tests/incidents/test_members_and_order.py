@@ -249,3 +249,11 @@ def test_a_relapse_is_possible_up_to_the_very_end_of_reopen_within() -> None:
     memory.send(problem(), 0.0)
     memory.send(recovery(), 1.0)
     assert memory.send(problem(), 11.0).reason is Reason.RELAPSED
+
+
+def test_the_recovery_of_a_later_episode_ends_the_one_whose_own_recovery_was_lost() -> None:
+    memory = Memory()
+    memory.send(problem(episode="1", at=10.0), 100.0)
+    result = memory.send(recovery(episode="2", at=40.0), 200.0)
+    assert result.reason is Reason.RECOVERED
+    assert memory.send(problem(episode="2", at=30.0), 300.0).reason is Reason.STALE

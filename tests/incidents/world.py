@@ -1,14 +1,15 @@
 """A small world for the state machine: events, a plan, and a memory that applies transitions as the pipeline would."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gateway.incidents.machine import identify, step
 from gateway.incidents.members import tombstone_key
+from gateway.incidents.timers import Outage, fire, lapsed
 from gateway.incidents.transition import Transition, Wish
 from gateway.model.action import ActionKind
 from gateway.model.event import Event, Kind, Severity
-from gateway.model.incident import Incident, IncidentState, Tombstone
+from gateway.model.incident import Incident, IncidentState, TimerKind, Tombstone
 from gateway.model.plan import Plan, Policy, Template, TicketSpec
 from gateway.model.reasons import Reason
 
@@ -55,8 +56,23 @@ class Memory:
     incidents: dict[str, Incident] = field(default_factory=dict)
     graves: list[Tombstone] = field(default_factory=list)
     wishes: list[tuple[str, Wish]] = field(default_factory=list)
+    held: dict[tuple[str, TimerKind], Wish] = field(default_factory=dict)
+    fired: list[tuple[float, TimerKind, Reason]] = field(default_factory=list)
 
-    def send(self, event: Event, now: float, *, source: str = "nagios", key: str = KEY) -> Transition:
+    def pass_time(self, now: float, *, up_to: bool = False) -> None:
+        """Fire what was due before an instant, as the pipeline would; with ``up_to`` what is due at it too."""
+        for name in list(self.incidents):
+            while (timer := lapsed(self.incidents[name], now + 1e-6 if up_to else now)) is not None:
+                incident = self.incidents[name]
+                result = fire(incident, timer, self.plan.policy)
+                assert result.incident is not None
+                self.fired.append((timer.due_at, timer.kind, result.reason))
+                self.apply(incident, result)
+
+    def send(
+        self, event: Event, now: float, *, source: str = "nagios", key: str = KEY, outages: Sequence[Outage] = ()
+    ) -> Transition:
+        self.pass_time(now)
         members = {
             (m.source, m.origin_key): i for i in self.incidents.values() if i.closed_at is None for m in i.members
         }
@@ -78,6 +94,7 @@ class Memory:
             tombstones=[grave for grave in self.graves if grave.key == buried],
             received_at=now,
             incident_id=f"i{len(self.incidents) + 1}",
+            outages=outages,
         )
         self.apply(before, result)
         return result
@@ -91,8 +108,21 @@ class Memory:
             else:
                 assert after.version == 0
                 assert self.open(after.key) is None, "two incidents of one key are open"
-            self.incidents[after.id] = replace(after, sequence=after.sequence + len(result.wishes))
-            self.wishes += [(after.id, wish) for wish in result.wishes]
+            issued: list[Wish] = []
+            if result.release is not None:
+                issued.append(self.held.pop((after.id, result.release)))
+            for wish in result.wishes:
+                if wish.until is not None:
+                    assert after.due_at(wish.until) is not None, "kept for a timer that is not set"
+                    self.held[after.id, wish.until] = wish
+                else:
+                    issued.append(wish)
+            self.incidents[after.id] = replace(after, sequence=after.sequence + len(issued))
+            self.wishes += [(after.id, wish) for wish in issued]
+            assert len({timer.kind for timer in after.timers}) == len(after.timers)
+            assert not (after.state is IncidentState.CLOSED and after.timers), "closed, and something is still to come"
+            assert (after.state is IncidentState.PENDING) is (after.due_at(TimerKind.CONFIRM) is not None)
+            assert (after.state is IncidentState.RECOVERING) is (after.due_at(TimerKind.HOLD) is not None)
         else:
             assert not result.wishes
         self.graves += result.tombstones

@@ -146,3 +146,12 @@ def test_the_notify_script_is_installed_and_starts(installed: Path, tmp_path: Pa
     done = run(script, "--help", cwd=tmp_path)
     assert done.returncode == 0
     assert "nagios" in done.stdout
+
+
+def test_the_pipe_script_is_installed_with_its_own_interpreter_line(installed: Path, tmp_path: Path) -> None:
+    script = installed / "ticket-gateway-pipe"
+    assert script.stat().st_mode & stat.S_IXUSR
+    assert script.read_bytes() == (ROOT / "deploy" / "ticket-gateway-pipe").read_bytes()
+    done = run(installed / "python", "-I", "-S", str(script), "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "--source NAME" in done.stdout

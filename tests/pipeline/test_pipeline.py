@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from gateway import pipeline
 from gateway.helpdesks.osticket.connector import OsTicketConnector
 from gateway.helpdesks.osticket.settings import OsTicketSettings
-from gateway.journal.protocol import Known, Lookup
+from gateway.journal.commits import Writer
+from gateway.journal.protocol import JournalFull, Known, Lookup
 from gateway.journal.sqlite import open_sqlite
 from gateway.model.action import ActionKind, TicketDraft
 from gateway.model.reasons import Reason
@@ -259,3 +261,50 @@ async def test_what_fails_three_times_becomes_raw_and_what_fails_even_then_a_dea
         if not word:
             assert view.reason is Reason.POISON
             assert "a bug of the connector" in view.detail
+
+
+@pytest.mark.parametrize("size", [0, pipeline.AT_ONCE])
+async def test_a_repeated_delivery_is_known_as_one_whether_or_not_it_was_worked_on_meanwhile(
+    tmp_path: Path, size: int
+) -> None:
+    async with works(tmp_path) as at:
+        body = event("down", size=size)
+        answers = await asyncio.gather(
+            *(at.pipeline.accept(at.receipt(body, key="the same")) for _ in range(50)),
+        )
+        await at.idle()
+        [first] = {answer.duplicate_of or answer.id for answer in answers}
+        assert [answer.duplicate_of for answer in answers].count(None) == 1
+        await until(lambda: at.pipeline._held == 0)
+        assert at.seen.order == [("app", first)]
+        assert at.seen.failures == []
+        assert (at.pipeline._octets, at.pipeline._at_hand) == (0, set())
+
+
+async def test_what_the_journal_refused_comes_to_nothing_though_it_was_worked_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with works(tmp_path) as at:
+        monkeypatch.setattr(Writer, "check_room", refuse)
+        taken = await asyncio.gather(
+            *(at.pipeline.accept(at.receipt(event(f"event {n}"))) for n in range(20)), return_exceptions=True
+        )
+        assert {type(one) for one in taken} == {JournalFull}
+        monkeypatch.undo()
+        good = await at.take(event("after it"))
+        await at.idle()
+        await until(lambda: at.pipeline._held == 0)
+        assert at.seen.order == [("app", good)]
+        assert (await at.journal.reader().counts()).open_incidents == 1
+
+
+def refuse(_: Writer) -> None:
+    raise JournalFull("no room")
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never came true")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.config.loader import load_file
 from gateway.config.shipped import shipped_templates
-from gateway.journal.protocol import Journal, Processed, ReceiptView
+from gateway.journal.protocol import Journal, Processed, ReceiptView, Timer
 from gateway.journal.sqlite import open_sqlite
 from gateway.model.ids import new_id
 from gateway.model.receipt import DuplicateKey, NewReceipt, Receipt
@@ -46,12 +46,19 @@ class Seen:
 
     order: list[tuple[str, str]] = field(default_factory=list)  # (source, receipt)
     failures: list[tuple[str, str]] = field(default_factory=list)  # (stage, error)
+    timers: list[tuple[str, float]] = field(default_factory=list)  # (kind, due)
 
     def processed(self, receipt: Receipt, processed: Processed) -> None:
         self.order.append((receipt.source, receipt.id))
 
     def failed(self, receipt: Receipt, stage: str, error: BaseException) -> None:
         self.failures.append((stage, str(error)))
+
+    def fired(self, timer: Timer, processed: Processed) -> None:
+        self.timers.append((timer.kind, timer.due_at))
+
+    def timer_failed(self, timer: Timer, error: BaseException) -> None:
+        self.failures.append((timer.kind, str(error)))
 
 
 def event(title: str, *, kind: str = "problem", host: str = "db-1", size: int = 0) -> bytes:

@@ -107,3 +107,58 @@ def test_a_field_that_is_like_none_gets_the_whole_list() -> None:
 def test_values_are_written_as_people_write_them() -> None:
     assert [text_of(v) for v in (None, True, False, 2.0, 2.5, ("a", "b"))] == ["", "true", "false", "2", "2.5", "a, b"]
     assert text_of(value_of(subject(), "still_in_problem")) == ""
+
+
+MAIL = Subject(
+    Event(
+        kind=Kind.MESSAGE,
+        sender_address="Ann@Example.org",
+        to=("Support@example.org", "b@example.org"),
+        message_id="1@example.org",
+        labels={
+            "mail.auth": "fail",
+            "mail.auth.dkim": "none",
+            "mail.auth.spf": "softfail",
+            "mail.auth.dmarc": "fail",
+            "mail.auth.signers": "a.example, b.example",
+            "mail.marks": "encrypted, signed",
+            "mail.thread": "0@example.org",
+        },
+    ),
+    "desk",
+    "mail",
+    envelope={"mail_from": "Bounce@Example.org", "subaddress": "db\nweb"},
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("mail.auth", "fail"),
+        ("mail.auth.dkim", "none"),
+        ("mail.auth.spf", "softfail"),
+        ("mail.auth.dmarc", "fail"),
+        ("mail.auth.signers", ("a.example", "b.example")),
+        ("mail.class", "person"),
+        ("mail.from", "ann@example.org"),
+        ("mail.from_domain", "example.org"),
+        ("mail.envelope_from", "bounce@example.org"),
+        ("mail.to", ("support@example.org", "b@example.org")),
+        ("mail.cc", None),
+        ("mail.subaddress", ("db", "web")),
+        ("mail.list_id", None),
+        ("mail.marks", ("encrypted", "signed")),
+        ("mail.thread", "0@example.org"),
+        ("mail.message_id", "1@example.org"),
+    ],
+)
+def test_each_field_of_a_mail_is_read(path: str, value: object) -> None:
+    assert value_of(MAIL, path) == value
+
+
+def test_a_mail_of_a_machine_names_its_class_and_other_events_have_none() -> None:
+    bounce = Subject(
+        Event(kind=Kind.BOUNCE, labels={"mail.auto": "bounce"}), "desk", "mail", envelope={"mail_from": ""}
+    )
+    assert (value_of(bounce, "mail.class"), value_of(bounce, "mail.envelope_from")) == ("bounce", "")
+    assert [value_of(FULL, name) for name in FIELD_NAMES if name.startswith("mail.")] == [None] * 20

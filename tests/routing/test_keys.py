@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.model.event import Attachment, Event, Kind
+from gateway.model.event import Attachment, Event, Kind, Severity
 from gateway.model.reasons import Reason
 from gateway.routing.fields import Subject
 from gateway.routing.keys import correlation_key
@@ -104,3 +104,18 @@ def test_two_keys_are_equal_only_if_all_their_fields_are(a: str, b: str, c: str,
     )
     assert (one == two) is ((a, b) == (c, d))
     json.loads(one)
+
+
+def test_sources_that_see_the_same_things_share_their_keys_and_no_others() -> None:
+    both = ["zabbix", "nagios-hq"]
+
+    def key(source: str, host: str = "", service: str = "") -> tuple[str, tuple[Reason, ...]]:
+        event = Event(Kind.PROBLEM, Severity.MAJOR, "x", origin_key="o", host=host, service=service)
+        return correlation_key(["host"], Subject(event, source), route="r", across=both, default_key=("service",))
+
+    assert key("nagios-hq", host="db-1") == key("zabbix", host="db-1")
+    assert key("nagios-hq", host="db-1")[0] == '[["across","nagios-hq, zabbix"],["route","r"],["host","db-1"]]'
+    assert "icinga" in key("icinga", host="db-1")[0]
+    own = [key(source, service="disk") for source in both]
+    assert own[0][0] != own[1][0], "what a source calls by its own name alone is its own"
+    assert own[0][1] == (Reason.KEY_FIELD_MISSING,)

@@ -165,13 +165,33 @@ def test_a_policy_is_what_the_route_says() -> None:
     incident = IncidentPolicy.model_validate(
         {
             "repeat": {"append_every": "1h"},
-            "recover": {"action": "append", "when": "any"},
+            "recover": {"action": "append", "when": "any", "hold": "5m"},
             "notes": "ignore",
             "reopen_within": "3d",
+            "confirm": "90s",
+            "escalate": {"severity": "update", "after": "30m", "action": "append", "fields": {"priority": "high"}},
+            "expire": {"after": "7d", "then": "close"},
         }
     )
-    assert policy_of(incident) == Policy(3600.0, "append", "any", "ignore", 259200.0)
-    assert policy_of(IncidentPolicy()) == Policy()
+    assert policy_of(incident) == Policy(
+        append_every=3600.0,
+        recover_action="append",
+        recover_when="any",
+        notes="ignore",
+        reopen_within=259200.0,
+        confirm=90.0,
+        hold=300.0,
+        rise="update",
+        escalate_after=1800.0,
+        escalate_by="append",
+        expire_after=604800.0,
+        expire="close",
+    )
+    assert policy_of(IncidentPolicy(escalate="ignore", expire="never")) == Policy()
+
+
+def test_without_a_word_a_raised_severity_is_told_and_two_weeks_of_silence_make_a_note() -> None:
+    assert policy_of(IncidentPolicy()) == Policy(rise="append", expire_after=14 * 86400.0, expire="note")
 
 
 # -------------------------------------------------------------------------------------------------------------- speed
