@@ -8,6 +8,7 @@ RUN python -m venv /opt/ticket-gateway \
 COPY pyproject.toml README.md LICENSE routes.yaml ./
 COPY templates templates
 COPY deploy/ticket-gateway-notify deploy/ticket-gateway-notify
+COPY deploy/ticket-gateway-pipe deploy/ticket-gateway-pipe
 COPY gateway gateway
 RUN /opt/ticket-gateway/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation .
 

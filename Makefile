@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test check format bench bench-crash docs clean venv dev
+.PHONY: run test check format bench bench-crash fuzz real-senders docs clean venv dev
 
 $(VENV)/made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "ticket-gateway needs Python 3.11 or newer; say which with: make PYTHON=/path/to/python3.11" >&2; exit 1; }
@@ -54,6 +54,14 @@ bench: $(VENV)/dev  ## speed and size as ratios against baselines of the same ru
 
 bench-crash: $(VENV)/dev  ## 500 kills at fault points
 	$(BIN)/python -m bench.crash --kills 500
+
+real-senders: export REAL_MAILS ?= 100
+real-senders: export REAL_KILLS ?= 8
+real-senders: $(VENV)/dev  ## real Nagios, Zabbix and mail programs against the gateway; skips those that are not installed
+	$(BIN)/python -m pytest tests/senders tests/receive/smtp/test_postfix.py -v -rs $(ARGS)
+
+fuzz: $(VENV)/dev  ## the mail parser against mutated mails, e.g. ARGS="--minutes 10 --ways mutate,hypothesis"
+	$(BIN)/python -m bench.fuzz_mail $(ARGS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,9 +1,10 @@
-"""Write the reference pages from the code, or with ``--check`` say which of them are out of step with it."""  # noqa: INP001 - a script
+"""Write what is made from the code (reference pages, shared parts of scripts), or with ``--check`` say what is out of step."""  # noqa: INP001 - a script
 
 import argparse
 import difflib
 import importlib
 import inspect
+import re
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -18,11 +19,21 @@ from gateway.config import models
 from gateway.config.document import plain, read_document
 from gateway.config.messages import keys_of, models_in
 from gateway.config.registries import default_registries
-from gateway.config.values import Secret, duration, duration_text, rate, size, size_text
+from gateway.config.values import RateLimit, Secret, duration, duration_text, rate, rate_text, size, size_text
+from gateway.helpdesks.operations import Operation
+from gateway.helpdesks.protocol import Certainty
+from gateway.helpdesks.registry import HELPDESK_KINDS
+from gateway.model.action import ActionKind
 from gateway.model.reasons import Reason
 from gateway.routing.fields import FIELD_NAMES
 
 FOLDER = Path(__file__).resolve().parent
+DEPLOY = FOLDER.parent / "deploy"
+SCRIPTS = ("ticket-gateway-notify", "ticket-gateway-pipe")
+"""Single files that share `deploy/shared/spool.py`."""
+_SHARED_FROM = " into the scripts below\n"
+_SHARED = re.compile(r"(?<=^# --- shared part: made from deploy/shared/spool\.py by docs/make\.py ---\n).*"
+                     r"(?=^# --- end of the shared part ---\n)", re.MULTILINE | re.DOTALL)  # fmt: skip
 MADE = "<!-- Made by docs/make.py; do not edit. -->\n\n"
 
 INTRODUCTION = """\
@@ -70,6 +81,7 @@ _WORDS: dict[object, str] = {
     float: "number",
     bool: "`true` or `false`",
     Secret: "secret",
+    RateLimit: "rate",
 }
 
 
@@ -103,6 +115,8 @@ def shown_default(info: FieldInfo) -> str:
     validators = [each.func for each in info.metadata if isinstance(each, BeforeValidator)]
     if isinstance(value, float) and duration in validators:
         return f"`{duration_text(value)}`"
+    if isinstance(value, RateLimit):
+        return f"`{rate_text(value)}`"
     if isinstance(value, int) and size in validators:
         return f"`{size_text(value)}`"
     if value in (None, "", [], {}):
@@ -157,7 +171,7 @@ def configuration() -> str:
         tell(helpdesk.settings, f"`kind: {name}`", 3)
         lines += [f"Fields of a ticket (`ticket.fields`) in {name}:\n", "| field | meaning |\n|---|---|"]
         lines += [f"| `{field}` | {line} |" for field, line in helpdesk.capabilities.fields.items()]
-        if helpdesk.capabilities.open_fields:
+        if helpdesk.capabilities.open_fields and "DynamicField_NAME" not in helpdesk.capabilities.fields:
             lines.append("| any other | a custom field of that name |")
         lines.append("")
     lines += ["## Matching\n", "A test is a value (equal to it), a list (equal to one of them), or a section:\n"]
@@ -174,6 +188,51 @@ def reasons() -> str:
     rows = [f"| `{reason.value}` | {reason.explain()} |" for reason in Reason]
     head = "# Reasons\n\nEvery decision that is not the plain way bears one of these words: in the log, in metrics and in\n"
     return head + "a receipt's timeline.\n\n| reason | meaning |\n|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def helpdesks() -> str:
+    """The capability matrix."""
+    kinds = list(HELPDESK_KINDS.values())
+    lines = ["# What each helpdesk can do", "", "Over its API, as the gateway uses it.", ""]
+    lines += ["| | " + " | ".join(kind.name for kind in kinds) + " |", "|---|" + "---|" * len(kinds)]
+    notes: list[str] = []
+    for action in ActionKind:
+        cells = []
+        for kind in kinds:
+            substitute = kind.capabilities.substitutes.get(action)
+            cells.append(
+                "yes" if action in kind.capabilities.actions else f"`{substitute[0].value}`" if substitute else "no"
+            )
+            if substitute:
+                notes.append(f"* **{kind.name}, {action.value}**: {substitute[2]}")
+        lines.append(f"| the gateway: {action.value} | " + " | ".join(cells) + " |")
+    lines.append(
+        "| a ticket is read before each follow-up | "
+        + " | ".join(_yes(kind.capabilities.readable) for kind in kinds)
+        + " |"
+    )
+    lines.append(
+        "| a doubtful call is settled by | "
+        + " | ".join(_CERTAIN[kind.capabilities.certainty] for kind in kinds)
+        + " |"
+    )
+    lines.append("| custom fields | " + " | ".join(_yes(kind.capabilities.open_fields) for kind in kinds) + " |")
+    for operation in Operation:
+        cells = [_yes(operation in kind.operations) for kind in kinds]
+        lines.append(f"| people: `ticket {operation.value}` | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", "What stands in for an action that a helpdesk cannot do:", "", *notes]) + "\n"
+
+
+_CERTAIN = {
+    Certainty.IDEMPOTENT_MAIL: "a mail with the same Message-ID",
+    Certainty.STRONG_LOOKUP: "looking its marker up",
+    Certainty.EVENTUAL_LOOKUP: "looking its marker up, twice",
+    Certainty.NONE: "`on_unknown`",
+}
+
+
+def _yes(value: object) -> str:
+    return "yes" if value else "no"
 
 
 def commands() -> str | None:
@@ -217,20 +276,39 @@ def metrics() -> str | None:
 PAGES: dict[str, Callable[[], str | None]] = {
     "configuration.md": configuration,
     "reasons.md": reasons,
+    "helpdesks.md": helpdesks,
     "cli.md": commands,
     "metrics.md": metrics,
 }
 
 
-def out_of_step() -> list[str]:
-    """A diff for every page that is not what the code says."""
-    diffs = []
+def script(name: str) -> str:
+    """A script with the shared part in it."""
+    shared = (DEPLOY / "shared" / "spool.py").read_text(encoding="utf-8").partition(_SHARED_FROM)[2]
+    text, number = _SHARED.subn(lambda _match: f"\n{shared.strip()}\n\n\n", (DEPLOY / name).read_text(encoding="utf-8"))
+    if number != 1:
+        raise SystemExit(f"deploy/{name} has lost its marks of the shared part")
+    return text
+
+
+def made() -> Iterator[tuple[Path, str]]:
+    """Every file that is made, with what must be in it."""
     for name, make in PAGES.items():
-        wanted = make()
-        file = FOLDER / name
+        text = make()
+        if text is not None:
+            yield FOLDER / name, MADE + text
+    for name in SCRIPTS:
+        yield DEPLOY / name, script(name)
+
+
+def out_of_step() -> list[str]:
+    """A diff for every file that is not what it is made from."""
+    diffs = []
+    for file, wanted in made():
+        name = file.name
         there = file.read_text(encoding="utf-8") if file.is_file() else ""
-        if wanted is not None and there != MADE + wanted:
-            lines = difflib.unified_diff(there.splitlines(), (MADE + wanted).splitlines(), name, name, lineterm="", n=0)
+        if there != wanted:
+            lines = difflib.unified_diff(there.splitlines(), wanted.splitlines(), name, name, lineterm="", n=0)
             diffs.append("\n".join(list(lines)[:20]))
     return diffs
 
@@ -244,13 +322,11 @@ def main() -> int:
         for diff in diffs:
             sys.stderr.write(f"{diff}\n")
         if diffs:
-            sys.stderr.write("The reference pages are out of step with the code: run `make docs`.\n")
+            sys.stderr.write("These are out of step with what they are made from: run `make docs`.\n")
         return 1 if diffs else 0
-    for name, make in PAGES.items():
-        text = make()
-        if text is not None:
-            (FOLDER / name).write_text(MADE + text, encoding="utf-8")
-            sys.stdout.write(f"docs/{name}\n")
+    for file, text in made():
+        file.write_text(text, encoding="utf-8")
+        sys.stdout.write(f"{file.relative_to(FOLDER.parent)}\n")
     return 0
 
 
