@@ -161,7 +161,8 @@ class Pipeline:
         it is read back from the journal when its turn comes. Order is kept: once one had to wait, all later ones do.
 
         What goes on from memory goes on while the disk is still writing the receipt down: whatever comes of it is
-        written after it, and comes to nothing (GONE) if the receipt did.
+        written after it, and comes to nothing (GONE) if the receipt did. Should it end the process meanwhile, its try is
+        counted if the system had it for the disk by then; if not, nobody was promised anything and the sender repeats it.
         """
         if (future := self.accept_soon(new)) is not None:
             return (await future)[0]
