@@ -249,9 +249,11 @@ class _Repair:
         if word in _WORDS:
             return _WORDS[word]
         if len(word) <= 60 and _NUMBER.fullmatch(word):
-            number = float(word)
-            if abs(number) < 2**63:
-                return int(word) if word.lstrip("-").isdigit() else number
+            if word.lstrip("-").isdigit():
+                if -(2**63) <= int(word) < 2**64:  # what is read of JSON that is not broken
+                    return int(word)
+            elif abs(number := float(word)) < 2**63:
+                return number
         elif not word:
             if self.at >= len(self.text):
                 self._fail("the document ends in the middle")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from gateway.model.event import Kind
@@ -111,6 +111,8 @@ def test_inspect_raises_nothing_but_malformed(kind: str, body: bytes, content_ty
 
 
 @given(JSON_VALUES.filter(lambda value: isinstance(value, dict)))
+@example({"": 2**64 - 1})
+@example({"": -(2**63)})
 @settings(max_examples=100, deadline=2000)
 def test_repair_reads_what_is_not_broken_as_it_is(value: dict[str, object]) -> None:
     try:
