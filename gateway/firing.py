@@ -12,9 +12,10 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Protocol
 
-from gateway.config.values import duration_text
+from gateway.dressing import Occasion, dress, render_timer
 from gateway.incidents.machine import possible
 from gateway.incidents.timers import Outage, fire, outage_of
 from gateway.incidents.transition import Purpose, Transition, Wish
@@ -31,15 +32,9 @@ from gateway.journal.protocol import (
     Processed,
     Timer,
 )
-from gateway.model.action import ActionKind, NewAction, TicketDraft
-from gateway.model.event import Event, Kind
-from gateway.model.ids import marker_of, new_id
+from gateway.model.action import ActionKind, NewAction
 from gateway.model.incident import Deadline, Incident, TimerKind
-from gateway.model.json import JsonValue
 from gateway.model.plan import Plan, plan_from_bytes
-from gateway.rendering.context import Context
-from gateway.rendering.render import draft
-from gateway.routing.fields import Subject, Value, value_of
 from gateway.ruleset import Ruleset
 
 POLL = 0.5
@@ -50,8 +45,6 @@ AT_ONCE = 64
 """Timers that are fired in one transaction."""
 ASIDE = 60.0
 """Seconds after which a timer that failed is tried again."""
-
-_NO_RECEIPT = "none (a timer)"
 
 
 # ------------------------------------------------------------------------------------------------------ what it changes
@@ -119,21 +112,13 @@ def fired_timer(
     actions: list[NewAction] = []
     if transition.release is not None:
         actions += release(held, transition.incident, plan, transition, rules, timer.due_at)
-    connector = rules.connectors.get(plan.helpdesk)
+    after = _counted(transition.incident, actions)
+    can_do, substitutes = rules.abilities(plan.helpdesk)
     for wish in transition.wishes:
-        can = possible(
-            wish.kind,
-            wish.purpose,
-            connector.capabilities.actions if connector else frozenset(ActionKind),
-            connector.capabilities.substitutes if connector else {},
-            quiet=wish.quiet,
-        )
-        rendered = _told(transition.incident, timer, plan, can, rules)
-        cause = _cause(incident.id, timer.kind, transition.incident.version)
-        there = len(actions)
-        kept_now = HeldAction(can.kind, rendered, transition.reason)
-        actions += _actions(transition.incident, plan, kept_now, rules, cause, timer.due_at, there)
-    after = replace(transition.incident, sequence=transition.incident.sequence + len(actions))
+        can = possible(wish.kind, wish.purpose, can_do, substitutes, quiet=wish.quiet)
+        told = HeldAction(can.kind, render_timer(after, timer, plan, can, rules), transition.reason)
+        actions += dress(told, _occasion(after, timer.kind, timer.due_at, len(actions)), after, plan, rules)
+        after = _counted(transition.incident, actions)
     if not actions and (after.state, after.flapping) == (incident.state, incident.flapping):
         return Fired(after)  # nothing that anybody need know
     line = HistoryLine(timer.due_at, "timer", transition.reason, timer.kind.value, receipt, incident=incident.id)
@@ -159,9 +144,9 @@ def release(
             quiet=not confirm,
             reopen=False,
         )
-        rendered = _told(incident, Deadline(transition.release, now), plan, wish, rules)
+        rendered = render_timer(incident, Deadline(transition.release, now), plan, wish, rules)
         kept = HeldAction(wish.kind, rendered, transition.reason)
-    return _actions(incident, plan, kept, rules, _cause(incident.id, transition.release, incident.version), now, 0)
+    return dress(kept, _occasion(incident, transition.release, now), incident, plan, rules)
 
 
 def moved_away(incident: Incident, rules: Ruleset) -> bool:
@@ -172,90 +157,14 @@ def moved_away(incident: Incident, rules: Ruleset) -> bool:
     return incident.ticket.fingerprint not in {"", connector.fingerprint}
 
 
-def _cause(incident: str, kind: TimerKind, version: int) -> str:
-    """Names one firing: the incident's version rises with each."""
-    return f"timer/{timer_id(incident, kind)}/{version}"
+def _counted(incident: Incident, actions: Sequence[NewAction]) -> Incident:
+    return replace(incident, sequence=incident.sequence + len(actions))
 
 
-def _actions(
-    incident: Incident, plan: Plan, kept: HeldAction, rules: Ruleset, cause: str, now: float, before: int
-) -> list[NewAction]:
-    """The actions of one draft; ``before`` of the same firing stand before them."""
-    connector = rules.connectors.get(plan.helpdesk)
-    parts = connector.split(kept.kind, kept.draft) if connector is not None else (kept.draft,)
-    actions: list[NewAction] = []
-    for position, part in enumerate(parts):
-        kind = kept.kind if position == 0 else ActionKind.APPEND
-        marker = marker_of(
-            cause=cause, route=plan.route, helpdesk=plan.helpdesk, kind=kind.value, ordinal=before + position
-        )
-        name = rules.threads.message_ids.name(marker, incident.id)
-        actions.append(
-            NewAction(
-                id=new_id(),
-                incident=incident.id,
-                helpdesk=plan.helpdesk,
-                kind=kind,
-                marker=marker,
-                cause=cause,
-                route=plan.route,
-                ordinal=before + position,
-                sequence=incident.sequence + before + position + 1,
-                draft=replace(part, message_name=name),
-                requester=connector.requester(part) if connector is not None else "",
-                queued_at=now,
-                reason=kept.reason,
-                receipt=kept.receipt,
-            ),
-        )
-    return actions
-
-
-def _told(incident: Incident, timer: Deadline, plan: Plan, wish: Wish, rules: Ruleset) -> TicketDraft:
-    """What a ticket is told that no event says."""
-    source = next((member.source for member in incident.members), "")
-    words = {
-        TimerKind.CONFIRM: "",
-        TimerKind.HOLD: "The problem is over.",
-        TimerKind.ESCALATE: f"Nobody has acknowledged this for {duration_text(plan.policy.escalate_after or 0.0)}.",
-        TimerKind.CALM: "",
-        TimerKind.EXPIRE: f"Nothing was heard of this for {duration_text(plan.policy.expire_after or 0.0)}.",
-    }[timer.kind]
-    event = Event(
-        kind=Kind.PROBLEM if wish.kind is ActionKind.CREATE else Kind.UPDATE,
-        severity=incident.severity,
-        title=incident.title,
-        text=words,
-        host=incident.host,
-        service=incident.service,
-    )
-    kind = rules.kind_of(source)
-    subject = Subject(event=event, source=source, source_kind=kind.name if kind is not None else "")
-    context = Context(
-        event=event,
-        source=source,
-        source_kind=subject.source_kind,
-        route=plan.route,
-        receipt_id=_NO_RECEIPT,
-        received_at=timer.due_at,
-        now=timer.due_at,
-        incident=incident,
-    )
-    rendered, _ = draft(
-        plan,
-        wish.purpose,
-        context,
-        value_of=lambda path: _as_json(value_of(subject, path)),
-        quiet=wish.quiet,
-        reopen=wish.reopen,
-        reasons=wish.reasons,
-        updates=wish.kind is ActionKind.UPDATE,
-    )
-    return rendered
-
-
-def _as_json(value: Value) -> JsonValue:
-    return ", ".join(value) if isinstance(value, tuple) else value
+def _occasion(incident: Incident, kind: TimerKind, now: float, before: int = 0) -> Occasion:
+    """One firing, which the incident's version names: it rises with each. It has issued ``before`` actions already."""
+    numbers = count(before)
+    return Occasion(f"timer/{timer_id(incident.id, kind)}/{incident.version}", now, lambda _kind: next(numbers))
 
 
 # ---------------------------------------------------------------------------------------------------------- when it fires

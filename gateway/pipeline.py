@@ -7,7 +7,8 @@
 
 `Pipeline.accept` is called by the doors; `Pipeline.run` takes what they accepted through parse to the journal's
 `commit_processed`, from where :mod:`gateway.delivery` takes the actions to the helpdesks. What an incident has to do later
-(`confirm`, `hold`, `escalate`, `expire`) is done by `Pipeline.timers`, when all that was received before is processed.
+(`confirm`, `hold`, `escalate`, `expire`) is done by `Pipeline.timers`, when all that was received before is processed. What
+both tell a ticket is rendered in :mod:`gateway.dressing`.
 
 Parsing is parallel; correlation takes the receipts of one source in the order of receipt. A receipt that cannot be parsed in
 time steps aside and comes back; after `TRIES` tries it is processed as `raw`, and if that fails too it is a dead letter.
@@ -25,6 +26,7 @@ from typing import Protocol
 
 from gateway.config.models import SourceSettings
 from gateway.delivery.worker import FirstCall
+from gateway.facts import facts_of
 from gateway.firing import Timers
 from gateway.isolation import Isolation, Stopped
 from gateway.journal.protocol import CommitResult, HistoryLine, Journal, JournalError, JournalFull, Processed, Timer
@@ -32,9 +34,10 @@ from gateway.judging import Routed, lookup, route
 from gateway.model.action import ActionKind, NewAction
 from gateway.model.reasons import Reason
 from gateway.model.receipt import Accepted, NewReceipt, Parsed, Receipt
-from gateway.processing import TRIES, facts_of, process, raw_event
+from gateway.processing import process
 from gateway.receive.intake import IntakeClosed, Progress
 from gateway.ruleset import Ruleset
+from gateway.sources.payload import raw_event
 from gateway.tickets import TicketWaiters
 
 HANDED = 256
@@ -54,6 +57,8 @@ PARSE_TIME = 15.0
 """Seconds that parsing a large body may take."""
 LEASE = 300.0
 """Seconds for which a claimed receipt is ours."""
+TRIES = 3
+"""After so many failed tries a receipt is processed as `raw`; if that fails too it is a dead letter."""
 CONFLICTS = 20
 """How often a receipt is correlated again after a version conflict before it goes back to the queue."""
 POLL = 1.0

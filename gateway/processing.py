@@ -9,157 +9,34 @@ what the journal knows, carried forward over the receipts of one batch.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
+from gateway.dressing import Occasion, dress, handed_on, reason_of, render_event
+from gateway.facts import Facts
 from gateway.firing import fired_timer, moved_away, release, timer_changes
 from gateway.incidents.machine import identify, is_reusable, orphan, step
 from gateway.incidents.members import tombstone_key
-from gateway.incidents.threads import Case, Threads, Verdict, is_unverified
-from gateway.incidents.timers import Outage, closed_for_good, lapsed, outage_of
-from gateway.incidents.transition import Purpose, Transition, Wish
+from gateway.incidents.threads import Case, Verdict, is_unverified
+from gateway.incidents.timers import closed_for_good, lapsed
+from gateway.incidents.transition import Transition, Wish
 from gateway.journal.protocol import (
-    Arrival,
     EventRecord,
     HeldAction,
     HistoryLine,
     IncidentChange,
-    Known,
     MailTaken,
     NewTimer,
     Processed,
 )
 from gateway.judging import Routed, RoutedEvent, Target
-from gateway.model.action import ActionKind, AttachmentRef, NewAction, TicketDraft
-from gateway.model.event import Attachment, Event, Kind, Severity
-from gateway.model.ids import marker_of, new_id
+from gateway.model.action import ActionKind, NewAction, TicketDraft
+from gateway.model.event import Kind
+from gateway.model.ids import new_id
 from gateway.model.incident import Incident, IncidentState, TimerKind, Tombstone
-from gateway.model.json import JsonValue
-from gateway.model.plan import Plan, plan_from_bytes
+from gateway.model.plan import Plan
 from gateway.model.reasons import Reason
-from gateway.model.receipt import Parsed, Receipt
+from gateway.model.receipt import Receipt
 from gateway.quarantine import REPLAY_OF, held, is_guarded, judge
-from gateway.rendering.context import Context
-from gateway.rendering.render import draft
-from gateway.routing.fields import Value, value_of
 from gateway.routing.router import decision_json
 from gateway.ruleset import Ruleset
-
-TRIES = 3
-"""After so many failed tries a receipt is processed as `raw`; if that fails too it is a dead letter."""
-
-
-@dataclass(slots=True)
-class Facts:
-    """What is known of incidents while a batch is worked on: the journal's answer, then our own changes."""
-
-    incidents: dict[str, Incident] = field(default_factory=dict)
-    by_key: dict[str, str] = field(default_factory=dict)
-    by_member: dict[tuple[str, str], list[str]] = field(default_factory=dict)
-    tombstones: dict[str, list[Tombstone]] = field(default_factory=dict)
-    duplicates: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
-    plans: dict[str, Plan] = field(default_factory=dict)
-    arrivals: dict[str, list[Arrival]] = field(default_factory=dict)
-    threads: Threads = field(default_factory=Threads)
-    open_keys: frozenset[str] = frozenset()
-    held: dict[tuple[str, str], HeldAction] = field(default_factory=dict)
-    of_hosts: dict[str, list[str]] = field(default_factory=dict)
-
-    def copy(self) -> "Facts":
-        """The same, to be changed without changing this one."""
-        return Facts(
-            incidents=dict(self.incidents),
-            by_key=dict(self.by_key),
-            by_member={member: list(ids) for member, ids in self.by_member.items()},
-            tombstones={key: list(stones) for key, stones in self.tombstones.items()},
-            duplicates=dict(self.duplicates),
-            plans=dict(self.plans),
-            arrivals=self.arrivals,
-            threads=self.threads.copy(),
-            open_keys=self.open_keys,
-            held=dict(self.held),
-            of_hosts={host: list(ids) for host, ids in self.of_hosts.items()},
-        )
-
-    def become(self, other: "Facts") -> None:
-        """Take over what was tried on a `copy`."""
-        self.incidents, self.by_key, self.by_member = other.incidents, other.by_key, other.by_member
-        self.tombstones, self.duplicates, self.plans = other.tombstones, other.duplicates, other.plans
-        self.threads, self.held, self.of_hosts = other.threads, other.held, other.of_hosts
-
-    def put(self, incident: Incident) -> None:
-        """Take note of how an incident stands now."""
-        self.incidents[incident.id] = incident
-        self.by_key[incident.key] = incident.id
-        for member in incident.members:
-            ids = self.by_member.setdefault((member.source, member.origin_key), [])
-            if incident.id not in ids:
-                ids.append(incident.id)
-        if incident.host and not incident.service:
-            names = self.of_hosts.setdefault(incident.host, [])
-            if incident.id not in names:
-                names.append(incident.id)
-
-    def outages(self, host: str, source: str) -> list[Outage]:
-        """When a host was down, as this source says."""
-        found = (outage_of(self.incidents[name], source) for name in self.of_hosts.get(host, ()))
-        return [outage for outage in found if outage is not None]
-
-    def followed(self, source: str, origin_key: str) -> list[Incident]:
-        """The incidents that are not closed and that this member takes part in."""
-        found = (self.incidents[name] for name in self.by_member.get((source, origin_key), ()))
-        return [incident for incident in found if incident.state is not IncidentState.CLOSED]
-
-
-def facts_of(known: Known) -> Facts:
-    """The journal's answer, ready to be carried forward."""
-    facts = Facts(
-        tombstones={key: list(stones) for key, stones in known.tombstones.items()},
-        duplicates=dict(known.duplicates),
-        plans={digest: plan_from_bytes(data) for digest, data in known.plans.items()},
-        arrivals={key: list(group) for key, group in known.arrivals.items()},
-        threads=Threads(
-            mails={mail: list(names) for mail, names in known.threads.mails.items()},
-            markers=dict(known.threads.markers),
-            tickets={ticket: list(names) for ticket, names in known.threads.tickets.items()},
-            participants={name: set(group) for name, group in known.threads.participants.items()},
-        ),
-        open_keys=known.threads.open_keys,
-        held=dict(known.held),
-    )
-    for incident in known.of_hosts:
-        facts.incidents[incident.id] = incident
-        facts.of_hosts.setdefault(incident.host, []).append(incident.id)
-    for name, incident in known.threads.incidents.items():
-        if incident.state is IncidentState.CLOSED:
-            facts.incidents[name] = incident  # another one may be the one of its key
-        else:
-            facts.put(incident)
-    for incidents in known.by_member.values():
-        for incident in incidents:
-            facts.put(incident)
-    for incident in known.by_key.values():
-        facts.put(incident)
-    return facts
-
-
-def raw_event(receipt: Receipt, why: str) -> Parsed:
-    """A receipt that could not be parsed, as an event: the original is attached, so that nothing is lost."""
-    media_type = receipt.content_type.partition(";")[0].strip() or "application/octet-stream"
-    return Parsed(
-        events=(
-            Event(
-                kind=Kind.RAW,
-                severity=Severity.UNKNOWN,
-                title=f"Unreadable message from {receipt.source}",
-                text=f"{why}\nThe original is attached.",
-                origin_key=f"raw:{receipt.id}",
-                attachments=(Attachment("original.bin", media_type, receipt.body),),
-                reasons=(Reason.UNREADABLE.value,),
-            ),
-        ),
-        warnings=(why,),
-    )
-
-
-# ------------------------------------------------------------------------------------------------------------ process
 
 
 @dataclass(slots=True)
@@ -249,7 +126,7 @@ def _event(work: _Work, routed: RoutedEvent) -> None:
         by_member=work.facts.followed(source, event.origin_key) if event.origin_key else (),
         by_key=None,
     )
-    followed = [incident for incident in found.incidents if found.follows and not _moved_away(work, incident)]
+    followed = [incident for incident in found.incidents if found.follows and not moved_away(incident, work.rules)]
     work.joined = _joined(work, routed) if routed.refs else Verdict()
     if work.joined.incidents:
         followed = list(work.joined.incidents)
@@ -272,7 +149,7 @@ def _joined(work: _Work, routed: RoutedEvent) -> Verdict:
     facts, event, received_at = work.facts, routed.event, work.routed.receipt.received_at
 
     def takes_more(incident: Incident) -> bool:
-        if _moved_away(work, incident):
+        if moved_away(incident, work.rules):
             return False
         if incident.state is not IncidentState.CLOSED:
             return True
@@ -301,19 +178,6 @@ def _take_in(work: _Work, routed: RoutedEvent, incident: Incident) -> None:
 
 def _rcpt(receipt: Receipt) -> list[str]:
     return receipt.envelope.get("rcpt_to", "").replace(",", " ").split()
-
-
-def _handed_on(work: _Work, event: Event, kind: ActionKind) -> tuple[str, ...]:
-    """What a mail refers to, as far as the helpdesk may be told (`TicketDraft.references`), the oldest first.
-
-    A follow-up: if its sender takes part in the ticket. A new ticket: unless a check of the sender failed, or it refers to a
-    ticket of ours that it may not join.
-    """
-    joined = work.joined
-    good = not is_unverified(event) and joined.refused is None and not event.auto_generated
-    if not (good and not joined.incidents if kind is ActionKind.CREATE else joined.trusted):
-        return ()
-    return tuple(dict.fromkeys((*event.references, *event.in_reply_to)))
 
 
 def _follow(work: _Work, routed: RoutedEvent, incidents: Sequence[Incident]) -> None:
@@ -348,7 +212,7 @@ def _targets(work: _Work, routed: RoutedEvent) -> None:
 def _take(work: _Work, routed: RoutedEvent, target: Target, plan: Plan) -> Transition:
     incident = _known(work, target)
     digest = target.rule.digest
-    if incident is not None and _moved_away(work, incident):
+    if incident is not None and moved_away(incident, work.rules):
         if incident.state is not IncidentState.CLOSED:
             _detach(work, incident)
         incident = None
@@ -416,7 +280,7 @@ def _step(
     reasons: tuple[Reason, ...] = (),
 ) -> Transition:
     receipt = work.routed.receipt
-    connector = work.rules.connectors.get(plan.helpdesk)
+    actions, substitutes = work.rules.abilities(plan.helpdesk)
     return step(
         incident=incident,
         event=routed.event,
@@ -424,8 +288,8 @@ def _step(
         key=key,
         plan=plan,
         plan_digest=digest,
-        capabilities_actions=connector.capabilities.actions if connector else frozenset(ActionKind),
-        substitutes=connector.capabilities.substitutes if connector else {},
+        capabilities_actions=actions,
+        substitutes=substitutes,
         tombstones=work.facts.tombstones.get(tombstone_key(receipt.source, routed.event.origin_key), ()),
         received_at=receipt.received_at,
         incident_id=new_id(),
@@ -448,19 +312,41 @@ def _apply(work: _Work, routed: RoutedEvent, plan: Plan, transition: Transition,
         incident = replace(incident, sequence=incident.sequence + len(released))
     for wish in transition.wishes:
         rendered = _render(work, routed, plan, incident, wish, variables)
+        action = HeldAction(wish.kind, rendered, reason_of(wish))
         if wish.until is not None:
-            held = HeldAction(wish.kind, rendered, _HELD_REASONS[wish.until], work.routed.receipt.id)
-            work.facts.held[incident.id, wish.until.value] = held
+            work.facts.held[incident.id, wish.until.value] = replace(action, receipt=work.routed.receipt.id)
             continue
-        for action in _dress(work, routed, plan, incident, wish, rendered):
-            work.actions.append(action)
-            incident = replace(incident, sequence=action.sequence)
+        references = handed_on(routed.event, work.joined, wish.kind) if routed.refs else ()
+        dressed = dress(action, _occasion(work, routed, plan), incident, plan, work.rules, references)
+        work.actions += dressed
+        incident = replace(incident, sequence=incident.sequence + len(dressed))
     kept = {wish.until for wish in transition.wishes if wish.until is not None}
     _set_timers(work, before, incident, kept)
     work.facts.put(incident)
 
 
-_HELD_REASONS = {TimerKind.CONFIRM: Reason.CONFIRMED, TimerKind.HOLD: Reason.RECOVERED}
+def _render(
+    work: _Work, routed: RoutedEvent, plan: Plan, incident: Incident, wish: Wish, variables: dict[str, str]
+) -> TicketDraft:
+    """Render a wish; what failed is told."""
+    rendered, failure = render_event(work.routed, routed, plan, incident, wish, work.rules, variables)
+    if failure is not None:
+        work.warnings.append(str(failure))
+        _line(work, "rendered", Reason.RENDER_FAILED, str(failure), routed.index, incident.id)
+    return rendered
+
+
+def _occasion(work: _Work, routed: RoutedEvent, plan: Plan) -> Occasion:
+    """An event as the cause of actions; those of each kind under each route are counted."""
+
+    def ordinal(kind: ActionKind) -> int:
+        place = (routed.index, plan.route, kind.value)
+        number = work.ordinals.get(place, 0)
+        work.ordinals[place] = number + 1
+        return number
+
+    receipt = work.routed.receipt
+    return Occasion(f"{receipt.id}/{routed.index}", receipt.received_at, ordinal)
 
 
 def _set_timers(work: _Work, before: Incident | None, incident: Incident, kept: Collection[TimerKind] = ()) -> None:
@@ -487,7 +373,7 @@ def _catch_up(work: _Work, routed: RoutedEvent) -> None:
             incident = facts.incidents[name]
             plan = facts.plans.get(incident.plan)
             foreign = any(member.source != receipt.source for member in incident.members)
-            if foreign or plan is None or _moved_away(work, incident):
+            if foreign or plan is None or moved_away(incident, work.rules):
                 break
             outages = facts.outages(incident.host, receipt.source) if incident.service else ()
             fired = fired_timer(incident, timer, plan, work.rules, facts.held, outages)
@@ -497,156 +383,6 @@ def _catch_up(work: _Work, routed: RoutedEvent) -> None:
             work.actions += fired.actions
             work.history += fired.history
             facts.put(fired.incident)
-
-
-def _render(
-    work: _Work,
-    routed: RoutedEvent,
-    plan: Plan,
-    incident: Incident,
-    wish: Wish,
-    variables: dict[str, str],
-) -> TicketDraft:
-    """Render a wish."""
-    receipt = work.routed.receipt
-    rendered, failure = draft(
-        plan,
-        wish.purpose,
-        _context(work, routed, plan, incident, variables),
-        attachments=_attachments(receipt, routed) if plan.ticket.attachments else (),
-        value_of=lambda path: _as_json(value_of(routed.subject, path)),
-        quiet=wish.quiet,
-        reopen=wish.reopen,
-        reasons=wish.reasons,
-        updates=wish.kind is ActionKind.UPDATE,
-    )
-    if failure is not None:
-        work.warnings.append(str(failure))
-        _line(work, "rendered", Reason.RENDER_FAILED, str(failure), routed.index, incident.id)
-    return rendered
-
-
-def _dress(
-    work: _Work,
-    routed: RoutedEvent,
-    plan: Plan,
-    incident: Incident,
-    wish: Wish,
-    rendered: TicketDraft,
-) -> list[NewAction]:
-    """A rendered wish as actions, split where the helpdesk cannot take all of it in one call."""
-    receipt = work.routed.receipt
-    connector = work.rules.connectors.get(plan.helpdesk)
-    parts: Sequence[TicketDraft] = connector.split(wish.kind, rendered) if connector is not None else (rendered,)
-    actions: list[NewAction] = []
-    for position, part in enumerate(parts):
-        kind = wish.kind if position == 0 else ActionKind.APPEND
-        marker, ordinal = _marker(work, routed, plan, kind)
-        actions.append(
-            NewAction(
-                id=new_id(),
-                incident=incident.id,
-                helpdesk=plan.helpdesk,
-                kind=kind,
-                marker=marker,
-                cause=f"{receipt.id}/{routed.index}",
-                route=plan.route,
-                ordinal=ordinal,
-                sequence=incident.sequence + position + 1,
-                draft=replace(
-                    part,
-                    message_name=work.rules.threads.message_ids.name(marker, incident.id),
-                    references=_handed_on(work, routed.event, kind) if routed.refs and position == 0 else (),
-                ),
-                requester=connector.requester(part) if connector is not None else "",
-                queued_at=receipt.received_at,
-                reason=_REASONS[wish.purpose],
-            ),
-        )
-    return actions
-
-
-_REASONS = {
-    Purpose.PROBLEM: Reason.OPENED,
-    Purpose.REPEAT: Reason.REPEAT_APPENDED,
-    Purpose.NOTE: Reason.NOTED,
-    Purpose.RECOVERY: Reason.RECOVERED,
-    Purpose.RELAPSE: Reason.RELAPSED,
-    Purpose.WORSE: Reason.SEVERITY_RAISED,
-    Purpose.FLAPPING: Reason.FLAPPING,
-}
-
-
-def _as_json(value: Value) -> JsonValue:
-    """A field's value for a look-up table: several values are looked up as one text."""
-    return ", ".join(value) if isinstance(value, tuple) else value
-
-
-def _marker(work: _Work, routed: RoutedEvent, plan: Plan, kind: ActionKind) -> tuple[str, int]:
-    """The marker of the next action of this kind that the event causes under this route, and its ordinal."""
-    place = (routed.index, plan.route, kind.value)
-    ordinal = work.ordinals.get(place, 0)
-    work.ordinals[place] = ordinal + 1
-    marker = marker_of(
-        cause=f"{work.routed.receipt.id}/{routed.index}",
-        route=plan.route,
-        helpdesk=plan.helpdesk,
-        kind=kind.value,
-        ordinal=ordinal,
-    )
-    return marker, ordinal
-
-
-def _context(
-    work: _Work,
-    routed: RoutedEvent,
-    plan: Plan,
-    incident: Incident,
-    variables: dict[str, str],
-) -> Context:
-    receipt, http = work.routed.receipt, work.rules.config.server.http
-    return Context(
-        event=routed.event,
-        source=receipt.source,
-        source_kind=routed.subject.source_kind,
-        route=plan.route,
-        receipt_id=receipt.id,
-        received_at=receipt.received_at,
-        now=receipt.received_at,
-        incident=incident,
-        status_url=f"{http.public_url.rstrip('/')}/receipts/{receipt.id}" if http.public_url else "",
-        warnings=work.routed.warnings,
-        vars=variables,
-    )
-
-
-def _attachments(receipt: Receipt, routed: RoutedEvent) -> tuple[AttachmentRef, ...]:
-    return tuple(
-        AttachmentRef(
-            receipt=receipt.id,
-            event=routed.index,
-            index=index,
-            filename=attachment.filename,
-            media_type=_shown_type(attachment),
-            size=attachment.size,
-            sha256=attachment.sha256,
-            inline=attachment.inline,
-            content_id=attachment.content_id,
-        )
-        for index, attachment in enumerate(routed.event.attachments)
-    )
-
-
-def _shown_type(attachment: Attachment) -> str:
-    """The declared type, but for an image that was sent as octets: helpdesks show by this type."""
-    unknown = attachment.media_type in {"", "application/octet-stream"} and attachment.content_id
-    is_image = attachment.detected_type.startswith("image/") and attachment.detected_type != "image/svg+xml"
-    return attachment.detected_type if unknown and is_image else attachment.media_type
-
-
-def _moved_away(work: _Work, incident: Incident) -> bool:
-    """True if the incident's ticket is in another helpdesk than the one that bears its name now."""
-    return moved_away(incident, work.rules)
 
 
 def _detach(work: _Work, incident: Incident) -> None:

@@ -7,7 +7,9 @@ from gateway.config.config import Config
 from gateway.config.models import IncidentPolicy, Route, SourceSettings
 from gateway.helpdesks.protocol import Connector
 from gateway.helpdesks.registry import HELPDESK_KINDS
+from gateway.incidents.machine import Substitutes
 from gateway.incidents.threads import Reader, mailbox
+from gateway.model.action import ActionKind
 from gateway.model.message_ids import MessageIds
 from gateway.model.plan import Plan
 from gateway.receive.smtp.mailroom import recipients_of
@@ -60,6 +62,13 @@ class Ruleset:
         """The kind of a source."""
         settings = self.config.sources.get(source)
         return self.kinds[settings.kind] if settings is not None else None
+
+    def abilities(self, helpdesk: str) -> tuple[frozenset[ActionKind], Substitutes]:
+        """What a helpdesk can do, and what it does instead of the rest. One that is not configured may come back: it can do all."""
+        connector = self.connectors.get(helpdesk)
+        if connector is None:
+            return frozenset(ActionKind), {}
+        return connector.capabilities.actions, connector.capabilities.substitutes
 
 
 def build_ruleset(config: Config, keys: Sequence[bytes] = ()) -> Ruleset:

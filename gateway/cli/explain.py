@@ -12,10 +12,10 @@ from gateway.cli.explaining import Explained, as_json_object, as_text, explained
 from gateway.cli.messages import message_options, read_or_fail
 from gateway.cli.terminal import show, show_json
 from gateway.config.config import Config
+from gateway.facts import Facts
 from gateway.model.incident import TicketRef
 from gateway.model.receipt import Receipt
 from gateway.model.silence import Silence
-from gateway.processing import Facts
 from gateway.routing.silences import Silencer, compile_silences
 from gateway.ruleset import build_ruleset
 

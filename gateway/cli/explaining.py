@@ -12,6 +12,7 @@ from gateway.cli.shapes import event_json
 from gateway.cli.story import clause_line, key_text
 from gateway.cli.terminal import block
 from gateway.config.values import duration_text
+from gateway.facts import Facts
 from gateway.helpdesks.protocol import Order
 from gateway.journal.protocol import IncidentChange, Processed
 from gateway.judging import Routed, RoutedEvent, route
@@ -21,7 +22,7 @@ from gateway.model.incident import TicketRef
 from gateway.model.json import JsonObject, JsonValue
 from gateway.model.reasons import Reason
 from gateway.model.receipt import Receipt
-from gateway.processing import Facts, process
+from gateway.processing import process
 from gateway.ruleset import Ruleset
 
 LONGEST_LINE = 160

@@ -3,10 +3,10 @@
 import hashlib
 from dataclasses import dataclass
 
-from gateway.model.event import Attachment, Event, Kind
+from gateway.model.event import Attachment, Event, Kind, Severity
 from gateway.model.json import JsonObject, JsonValue
 from gateway.model.reasons import Reason
-from gateway.model.receipt import Parsed
+from gateway.model.receipt import Parsed, Receipt
 from gateway.sources.filenames import safe_filename
 from gateway.sources.forms import OCTETS, media_type_of, read_form
 from gateway.sources.jsontext import read_json, repair_json
@@ -19,6 +19,7 @@ __all__ = [
     "missing",
     "place_of",
     "raw",
+    "raw_event",
     "read",
     "read_form",
     "read_json",
@@ -151,3 +152,22 @@ def raw(source: str, body: bytes, content_type: str, fault: str, warnings: tuple
         reasons=(Reason.UNREADABLE.value,),
     )
     return Parsed((event,), (clean(sentence), *warnings))
+
+
+def raw_event(receipt: Receipt, why: str) -> Parsed:
+    """A receipt that could not be parsed, as an event: the original is attached, so that nothing is lost."""
+    media_type = receipt.content_type.partition(";")[0].strip() or "application/octet-stream"
+    return Parsed(
+        events=(
+            Event(
+                kind=Kind.RAW,
+                severity=Severity.UNKNOWN,
+                title=f"Unreadable message from {receipt.source}",
+                text=f"{why}\nThe original is attached.",
+                origin_key=f"raw:{receipt.id}",
+                attachments=(Attachment("original.bin", media_type, receipt.body),),
+                reasons=(Reason.UNREADABLE.value,),
+            ),
+        ),
+        warnings=(why,),
+    )

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.explaining import explained
+from gateway.facts import Facts
 from gateway.mailauth import remembering
 from gateway.model.reasons import Reason
 from gateway.model.receipt import ReceiptStatus
 from gateway.operations import Operations
-from gateway.processing import Facts
 from tests.e2e.house import CONFIG, House, house
 from tests.mailauth.names import Names, key_record, mail, name_server, signed
 

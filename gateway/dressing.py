@@ -1,0 +1,229 @@
+"""From wishes to actions: what a ticket is told is rendered, split where its helpdesk must have it in parts, and marked.
+
+Pure. `gateway.processing` dresses what events bring about, `gateway.firing` what timers do.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from gateway.config.values import duration_text
+from gateway.incidents.threads import Verdict, is_unverified
+from gateway.incidents.transition import Purpose, Wish
+from gateway.journal.protocol import HeldAction
+from gateway.judging import Routed, RoutedEvent
+from gateway.model.action import ActionKind, AttachmentRef, NewAction, TicketDraft
+from gateway.model.event import Attachment, Event, Kind
+from gateway.model.ids import marker_of, new_id
+from gateway.model.incident import Deadline, Incident, TimerKind
+from gateway.model.json import JsonValue
+from gateway.model.plan import Plan
+from gateway.model.reasons import Reason
+from gateway.model.receipt import Receipt
+from gateway.rendering.context import Context
+from gateway.rendering.environment import RenderFailed
+from gateway.rendering.render import draft
+from gateway.routing.fields import Subject, Value, value_of
+from gateway.ruleset import Ruleset
+
+_NO_RECEIPT = "none (a timer)"
+_REASONS = {
+    Purpose.PROBLEM: Reason.OPENED,
+    Purpose.REPEAT: Reason.REPEAT_APPENDED,
+    Purpose.NOTE: Reason.NOTED,
+    Purpose.RECOVERY: Reason.RECOVERED,
+    Purpose.RELAPSE: Reason.RELAPSED,
+    Purpose.WORSE: Reason.SEVERITY_RAISED,
+    Purpose.FLAPPING: Reason.FLAPPING,
+}
+_HELD_REASONS = {TimerKind.CONFIRM: Reason.CONFIRMED, TimerKind.HOLD: Reason.RECOVERED}
+
+
+def reason_of(wish: Wish) -> Reason:
+    """Why the action of an event's wish is issued: at once, or when the timer fires that it waits for."""
+    return _HELD_REASONS[wish.until] if wish.until is not None else _REASONS[wish.purpose]
+
+
+# ---------------------------------------------------------------------------------------------------------------- dress
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What actions are issued for: an event of a receipt, or one firing of a timer.
+
+    ``cause`` names it. ``ordinal`` is asked once for each action, in their order, and tells those of one cause apart in their
+    markers. ``at`` is in seconds since the epoch.
+    """
+
+    cause: str
+    at: float
+    ordinal: Callable[[ActionKind], int]
+
+
+def dress(
+    action: HeldAction,
+    occasion: Occasion,
+    incident: Incident,
+    plan: Plan,
+    rules: Ruleset,
+    references: tuple[str, ...] = (),
+) -> list[NewAction]:
+    """What is to be done as actions, split where the helpdesk cannot take all of it in one call.
+
+    Their numbers go on from the incident's. ``references``: what the first of them may tell its helpdesk of the mail behind it.
+    """
+    connector = rules.connectors.get(plan.helpdesk)
+    parts: Sequence[TicketDraft] = (
+        connector.split(action.kind, action.draft) if connector is not None else (action.draft,)
+    )
+    actions: list[NewAction] = []
+    for position, part in enumerate(parts):
+        kind = action.kind if position == 0 else ActionKind.APPEND
+        ordinal = occasion.ordinal(kind)
+        marker = marker_of(
+            cause=occasion.cause, route=plan.route, helpdesk=plan.helpdesk, kind=kind.value, ordinal=ordinal
+        )
+        actions.append(
+            NewAction(
+                id=new_id(),
+                incident=incident.id,
+                helpdesk=plan.helpdesk,
+                kind=kind,
+                marker=marker,
+                cause=occasion.cause,
+                route=plan.route,
+                ordinal=ordinal,
+                sequence=incident.sequence + position + 1,
+                draft=replace(
+                    part,
+                    message_name=rules.threads.message_ids.name(marker, incident.id),
+                    references=references if position == 0 else (),
+                ),
+                requester=connector.requester(part) if connector is not None else "",
+                queued_at=occasion.at,
+                reason=action.reason,
+                receipt=action.receipt,
+            ),
+        )
+    return actions
+
+
+def handed_on(event: Event, joined: Verdict, kind: ActionKind) -> tuple[str, ...]:
+    """What a mail refers to, as far as the helpdesk may be told (`TicketDraft.references`), the oldest first.
+
+    A follow-up: if its sender takes part in the ticket. A new ticket: unless a check of the sender failed, or it refers to a
+    ticket of ours that it may not join.
+    """
+    good = not is_unverified(event) and joined.refused is None and not event.auto_generated
+    if not (good and not joined.incidents if kind is ActionKind.CREATE else joined.trusted):
+        return ()
+    return tuple(dict.fromkeys((*event.references, *event.in_reply_to)))
+
+
+# --------------------------------------------------------------------------------------------------------------- render
+
+
+def render_event(
+    routed: Routed,
+    judged: RoutedEvent,
+    plan: Plan,
+    incident: Incident,
+    wish: Wish,
+    rules: Ruleset,
+    variables: dict[str, str],
+) -> tuple[TicketDraft, RenderFailed | None]:
+    """What a ticket is told of an event, and the first failure of a template if there was one."""
+    receipt, http = routed.receipt, rules.config.server.http
+    context = Context(
+        event=judged.event,
+        source=receipt.source,
+        source_kind=judged.subject.source_kind,
+        route=plan.route,
+        receipt_id=receipt.id,
+        received_at=receipt.received_at,
+        now=receipt.received_at,
+        incident=incident,
+        status_url=f"{http.public_url.rstrip('/')}/receipts/{receipt.id}" if http.public_url else "",
+        warnings=routed.warnings,
+        vars=variables,
+    )
+    attachments = _attachments(receipt, judged) if plan.ticket.attachments else ()
+    return _render(plan, wish, context, judged.subject, attachments)
+
+
+def render_timer(incident: Incident, timer: Deadline, plan: Plan, wish: Wish, rules: Ruleset) -> TicketDraft:
+    """What a ticket is told that no event says."""
+    source = next((member.source for member in incident.members), "")
+    words = {
+        TimerKind.CONFIRM: "",
+        TimerKind.HOLD: "The problem is over.",
+        TimerKind.ESCALATE: f"Nobody has acknowledged this for {duration_text(plan.policy.escalate_after or 0.0)}.",
+        TimerKind.CALM: "",
+        TimerKind.EXPIRE: f"Nothing was heard of this for {duration_text(plan.policy.expire_after or 0.0)}.",
+    }[timer.kind]
+    event = Event(
+        kind=Kind.PROBLEM if wish.kind is ActionKind.CREATE else Kind.UPDATE,
+        severity=incident.severity,
+        title=incident.title,
+        text=words,
+        host=incident.host,
+        service=incident.service,
+    )
+    kind = rules.kind_of(source)
+    subject = Subject(event=event, source=source, source_kind=kind.name if kind is not None else "")
+    context = Context(
+        event=event,
+        source=source,
+        source_kind=subject.source_kind,
+        route=plan.route,
+        receipt_id=_NO_RECEIPT,
+        received_at=timer.due_at,
+        now=timer.due_at,
+        incident=incident,
+    )
+    rendered, _ = _render(plan, wish, context, subject)
+    return rendered
+
+
+def _render(
+    plan: Plan, wish: Wish, context: Context, subject: Subject, attachments: tuple[AttachmentRef, ...] = ()
+) -> tuple[TicketDraft, RenderFailed | None]:
+    return draft(
+        plan,
+        wish.purpose,
+        context,
+        attachments=attachments,
+        value_of=lambda path: _as_json(value_of(subject, path)),
+        quiet=wish.quiet,
+        reopen=wish.reopen,
+        reasons=wish.reasons,
+        updates=wish.kind is ActionKind.UPDATE,
+    )
+
+
+def _as_json(value: Value) -> JsonValue:
+    """A field's value for a look-up table: several values are looked up as one text."""
+    return ", ".join(value) if isinstance(value, tuple) else value
+
+
+def _attachments(receipt: Receipt, routed: RoutedEvent) -> tuple[AttachmentRef, ...]:
+    return tuple(
+        AttachmentRef(
+            receipt=receipt.id,
+            event=routed.index,
+            index=index,
+            filename=attachment.filename,
+            media_type=_shown_type(attachment),
+            size=attachment.size,
+            sha256=attachment.sha256,
+            inline=attachment.inline,
+            content_id=attachment.content_id,
+        )
+        for index, attachment in enumerate(routed.event.attachments)
+    )
+
+
+def _shown_type(attachment: Attachment) -> str:
+    """The declared type, but for an image that was sent as octets: helpdesks show by this type."""
+    unknown = attachment.media_type in {"", "application/octet-stream"} and attachment.content_id
+    is_image = attachment.detected_type.startswith("image/") and attachment.detected_type != "image/svg+xml"
+    return attachment.detected_type if unknown and is_image else attachment.media_type
