@@ -13,10 +13,12 @@ from urllib.parse import quote
 
 import orjson
 
+from gateway.helpdesks.files import File, choose
 from gateway.helpdesks.http import failure_outcome
-from gateway.helpdesks.osticket import files, json_request, mail_request
+from gateway.helpdesks.osticket import json_request, mail_request
 from gateway.helpdesks.osticket.answers import classify, ticket_number
 from gateway.helpdesks.osticket.fields import BY_MAIL, DOCUMENTED, FieldProblem, check_fields, checked
+from gateway.helpdesks.osticket.files import split
 from gateway.helpdesks.osticket.mail_request import Mail
 from gateway.helpdesks.osticket.settings import OsTicketSettings, mail_address
 from gateway.helpdesks.osticket.text import body_html, body_text, one_line, subject, with_notes
@@ -155,9 +157,7 @@ class OsTicketConnector:
         """Files that the first call would lose follow by mail; what no mail takes is named in the ticket."""
         by_json = kind is ActionKind.CREATE and self._settings.mode == "api"
         most = self._settings.max_mail
-        return files.split(
-            draft, per_file=min(self._settings.max_attachment, most) if by_json else most, per_request=most
-        )
+        return split(draft, per_file=min(self._settings.max_attachment, most) if by_json else most, per_request=most)
 
     def prepare(self, order: Order) -> bytes:
         """The stored request: JSON and settling mail of a create, or the one mail.
@@ -336,10 +336,10 @@ class OsTicketConnector:
         return replace(outcome, ticket=ticket, flags=(*outcome.flags, *moved))
 
 
-def _message(order: Order) -> tuple[str, str, tuple[files.File, ...]]:
+def _message(order: Order) -> tuple[str, str, tuple[File, ...]]:
     """Text, HTML and files of the message, with a line for everything that was left out."""
     draft = order.draft
-    chosen = files.choose(draft, order.attachments, left_out="attachments" in order.left_out)
+    chosen = choose(draft, order.attachments, left_out="attachments" in order.left_out)
     refused = tuple(
         f"Left out, refused by the help desk: {one_line(str(part))}" for part in order.left_out if part != "attachments"
     )

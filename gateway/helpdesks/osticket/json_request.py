@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from gateway.helpdesks.osticket.files import IMAGE, File
+from gateway.helpdesks.files import IMAGE, File
 from gateway.model.json import JsonObject, JsonValue
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from urllib.parse import quote
 
-from gateway.helpdesks.osticket.files import File
+from gateway.helpdesks.files import File
 
 _PLAIN = re.compile(r"[\x20-\x7e]{1,70}")
 _SAFE_NAME = re.compile(r"[A-Za-z0-9 !#$%&'*+/^_`{|}~-]{1,60}")

@@ -2,18 +2,16 @@
 
 import base64
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from gateway.helpdesks.files import CONTENT_ID, bare_name, describe, listed, media_type, where
 from gateway.helpdesks.otobo.text import whole
 from gateway.model.action import AttachmentRef, TicketDraft
 from gateway.model.json import JsonObject
 from gateway.model.reasons import Reason
 
-_MEDIA_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,60}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,60}")
 _FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f\x7f]')
-_CONTENT_ID = re.compile(r"[A-Za-z0-9.@_+-]{1,200}")
 _MOST_NAME = 200  # the helpdesk cuts at 220 octets
 _ENVELOPE = 4000
 """Octets of a request beside texts and files, generously."""
@@ -49,7 +47,7 @@ def choose(draft: TicketDraft, contents: Sequence[bytes], *, left_out: bool) -> 
                 "ContentType": media_type(ref.media_type),
                 "Filename": name,
             }
-            if _CONTENT_ID.fullmatch(ref.content_id) and f"cid:{ref.content_id}" in draft.html:
+            if CONTENT_ID.fullmatch(ref.content_id) and f"cid:{ref.content_id}" in draft.html:
                 file |= {"Disposition": "inline", "ContentID": f"<{ref.content_id}>"}
             sent.append(file)
     return Chosen(tuple(sent), tuple(notes))
@@ -98,10 +96,8 @@ def with_notes(draft: TicketDraft, notes: Sequence[str]) -> TicketDraft:
 
 def file_name(name: str, number: int) -> str:
     """A name that is safe to save: the last part of a path, without control and reserved characters."""
-    last = re.split(r"[/\\]", name.encode("utf-8", "replace").decode())[-1]
-    clean = "".join(c for c in _FORBIDDEN.sub("_", last) if unicodedata.category(c)[0] != "C")
-    clean = " ".join(clean.split()).lstrip(".").strip()
-    if not clean.strip("_ "):
+    clean = bare_name(name, _FORBIDDEN)
+    if not clean:
         return f"attachment-{number}"
     stem, dot, ending = clean.rpartition(".")
     if not dot or len(ending) > 10:
@@ -111,26 +107,18 @@ def file_name(name: str, number: int) -> str:
     return f"{stem}.{ending}" if ending else stem
 
 
-def media_type(value: str) -> str:
-    """The bare type in lower case; the helpdesk refuses one without a slash, or with a charset that it does not know."""
-    bare = value.partition(";")[0].strip()
-    return bare.lower() if _MEDIA_TYPE.fullmatch(bare) else "application/octet-stream"
-
-
 def _encoded(size: int) -> int:
     return (size + 2) // 3 * 4 + 400  # base64, and the file's name and type
 
 
 def _follow_up(draft: TicketDraft, refs: list[AttachmentRef]) -> TicketDraft:
-    names = "\n".join(f"* {file_name(ref.filename, number)} ({ref.size} bytes)" for number, ref in enumerate(refs, 1))
     return TicketDraft(
         title=draft.title,
-        text=f"Files that did not fit into one request:\n{names}",
+        text=f"Files that did not fit into one request:\n{listed(refs, file_name)}",
         attachments=tuple(refs),
         quiet=True,
     )
 
 
 def _described(ref: AttachmentRef, name: str) -> str:
-    where = f"; the gateway has it: ticket-gateway events show {ref.receipt} --raw" if ref.receipt else ""
-    return f"{name} ({ref.size} bytes, sha256 {ref.sha256}){where}"
+    return describe(ref, name) + (where(ref) if ref.receipt else "")

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from gateway.helpdesks.osticket.files import File, choose, describe, file_name
+from gateway.helpdesks.files import File, choose, describe, file_name, listed, where
 from gateway.helpdesks.protocol import Order
 from gateway.model.action import AttachmentRef, TicketDraft
 from gateway.model.json import JsonObject, JsonValue
@@ -93,10 +93,7 @@ def split(draft: TicketDraft, *, most: int) -> tuple[TicketDraft, ...]:
         name = file_name(ref.filename, number)
         if ref.size > most:
             big = True
-            notes.append(
-                f"Not attached, because it is too big: {describe(ref, name)}; the gateway has it: "
-                f"ticket-gateway events show {ref.receipt} --raw"
-            )
+            notes.append(f"Not attached, because it is too big: {describe(ref, name)}{where(ref)}")
             continue
         if ref.size > room:
             groups.append([])
@@ -114,10 +111,9 @@ def split(draft: TicketDraft, *, most: int) -> tuple[TicketDraft, ...]:
 
 
 def _follow_up(draft: TicketDraft, refs: Sequence[AttachmentRef]) -> TicketDraft:
-    names = "\n".join(f"* {file_name(ref.filename, number)} ({ref.size} bytes)" for number, ref in enumerate(refs, 1))
     return TicketDraft(
         title=draft.title,
-        text=f"Too much for the first message of this ticket:\n{names}",
+        text=f"Too much for the first message of this ticket:\n{listed(refs)}",
         fields=draft.fields,
         attachments=tuple(refs),
         quiet=True,
