@@ -1,5 +1,7 @@
 """What the sandbox server asks of a helpdesk's double."""
 
+import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -79,3 +81,27 @@ class Double(Protocol):
     def act(self, ticket: int, action: str) -> bool:
         """Do what an agent would do; false if the ticket or the action does not exist."""
         ...
+
+
+class Answering(ABC):
+    """A double whose answers go on to their end. A client that hangs up does not stop them."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Reply | Drop]] = set()
+
+    async def answer(self, request: Request) -> Reply | Drop:
+        """What the helpdesk does with a whole request. It goes on when the client has gone."""
+        task = asyncio.create_task(self._answer(request))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """Give up whatever still hangs."""
+        for task in list(self._running):
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    @abstractmethod
+    async def _answer(self, request: Request) -> Reply | Drop:
+        """What the helpdesk does with a whole request."""

@@ -20,7 +20,7 @@ from gateway.helpdesks.osticket.sandbox_check import CLOSED, check_body, check_m
 from gateway.helpdesks.osticket.sandbox_mail import parse_mail, subject_of_mail
 from gateway.helpdesks.osticket.sandbox_settings import ApiKey, OsTicketSettings
 from gateway.helpdesks.osticket.sandbox_work import Append, Create, Work, file_note
-from gateway.sandbox.double import Drop, Reply, Request
+from gateway.sandbox.double import Answering, Drop, Reply, Request
 from gateway.sandbox.faults import Fault, FaultKind, Faults
 from gateway.sandbox.records import NewEntry, NewTicket
 from gateway.sandbox.store import Store
@@ -34,7 +34,7 @@ _ENDPOINTS = {
 _NUMBER_TRIES = 200
 
 
-class OsTicketSandbox:
+class OsTicketSandbox(Answering):
     """One osTicket. Its tickets are in the store; only its switches are in memory."""
 
     name = "osticket"
@@ -45,13 +45,13 @@ class OsTicketSandbox:
         self, store: Store, settings: OsTicketSettings | None = None, *, clock: Callable[[], float] = time.time
     ) -> None:
         """``clock`` gives seconds since 1970."""
+        super().__init__()
         self.settings = settings or OsTicketSettings()
         self.faults = Faults()
         self._store = store
         self._clock = clock
         self._random = random.Random(self.settings.seed)  # noqa: S311 - ticket numbers
         self._workers = asyncio.Semaphore(self.settings.workers)
-        self._running: set[asyncio.Task[Reply | Drop]] = set()
 
     def change_settings(self, changes: Mapping[str, object]) -> None:
         """Change some switches; raises pydantic's `ValidationError` and changes nothing if one of them is wrong."""
@@ -81,20 +81,8 @@ class OsTicketSandbox:
                 self._store.add_event(ticket, event, "by an agent", self._clock())
         return True
 
-    async def answer(self, request: Request) -> Reply | Drop:
-        """What osTicket does with a whole request. A client that hangs up does not stop it."""
-        task = asyncio.create_task(self._answer(request))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return await asyncio.shield(task)
-
-    async def close(self) -> None:
-        """Give up whatever still hangs."""
-        for task in list(self._running):
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
-
     async def _answer(self, request: Request) -> Reply | Drop:
+        """What osTicket does with a whole request."""
         for fault in self.faults.at_the_door(lambda: _subject(request)):
             if fault.fault is FaultKind.SLOW:
                 await self.faults.wait(fault.wait)

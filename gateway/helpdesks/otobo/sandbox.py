@@ -4,7 +4,6 @@ Statuses, texts, the silence about dropped criteria and keys, and what a failed 
 Znuny's differences were read in its source. Left out: ACLs, process tickets, time accounting, and the escalation of SLAs.
 """
 
-import asyncio
 import base64
 import random
 import secrets
@@ -22,7 +21,7 @@ from gateway.helpdesks.otobo.sandbox_show import Shower, ids_of, truth
 from gateway.helpdesks.otobo.sandbox_transport import Asked, header_login, understand
 from gateway.helpdesks.otobo.sandbox_write import Writer, title_of
 from gateway.model.json import JsonObject, JsonValue
-from gateway.sandbox.double import Drop, Reply, Request
+from gateway.sandbox.double import Answering, Drop, Reply, Request
 from gateway.sandbox.faults import Fault, FaultKind, Faults
 from gateway.sandbox.records import Attachment, Ticket
 from gateway.sandbox.store import Store
@@ -39,7 +38,7 @@ class _Session:
     made_at: float
 
 
-class OtoboSandbox:
+class OtoboSandbox(Answering):
     """One helpdesk. Its tickets are in the store; sessions and switches are in memory."""
 
     actions: Mapping[str, str] = {
@@ -63,6 +62,7 @@ class OtoboSandbox:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """``name`` is `otobo` or `znuny`; ``clock`` gives seconds since 1970."""
+        super().__init__()
         self.settings = settings or OtoboSandboxSettings()
         self.faults = Faults()
         self._name = name
@@ -70,7 +70,6 @@ class OtoboSandbox:
         self._clock = clock
         self._draw = random.Random(self.settings.seed)  # noqa: S311 - the order of keys
         self._sessions: dict[str, _Session] = {}
-        self._running: set[asyncio.Task[Reply | Drop]] = set()
 
     @property
     def name(self) -> str:
@@ -113,20 +112,8 @@ class OtoboSandbox:
             writer.state(found, "closed successful" if action == "close" else "open", None)
         return True
 
-    async def answer(self, request: Request) -> Reply | Drop:
-        """What the helpdesk does with a whole request. A client that hangs up does not stop it."""
-        task = asyncio.create_task(self._answer(request))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return await asyncio.shield(task)
-
-    async def close(self) -> None:
-        """Give up whatever still hangs."""
-        for task in list(self._running):
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
-
     async def _answer(self, request: Request) -> Reply | Drop:
+        """What the helpdesk does with a whole request."""
         denied = False
         for fault in self.faults.at_the_door(lambda: title_of(request.body)):
             if fault.fault is FaultKind.SLOW:

@@ -23,7 +23,7 @@ from gateway.helpdesks.zammad.sandbox_records import NAME, Records, iso, row_of
 from gateway.helpdesks.zammad.sandbox_search import asked, search
 from gateway.helpdesks.zammad.sandbox_settings import ZammadSandboxSettings
 from gateway.model.json import JsonObject, JsonValue
-from gateway.sandbox.double import Drop, Reply, Request
+from gateway.sandbox.double import Answering, Drop, Reply, Request
 from gateway.sandbox.faults import Fault, FaultKind, Faults
 from gateway.sandbox.records import Ticket
 from gateway.sandbox.store import Store
@@ -33,7 +33,7 @@ _KINDS = {1: "new", 2: "open", 3: "pending reminder", 4: "pending action", 5: "c
 _OPEN, _CLOSED = 2, 5
 
 
-class ZammadSandbox:
+class ZammadSandbox(Answering):
     """One Zammad. Its tickets are in the store; only its switches are in memory."""
 
     name = NAME
@@ -49,11 +49,11 @@ class ZammadSandbox:
         self, store: Store, settings: ZammadSandboxSettings | None = None, *, clock: Callable[[], float] = time.time
     ) -> None:
         """``clock`` gives seconds since 1970."""
+        super().__init__()
         self.settings = settings or ZammadSandboxSettings()
         self.faults = Faults()
         self._store = store
         self._clock = clock
-        self._running: set[asyncio.Task[Reply | Drop]] = set()
 
     @property
     def _records(self) -> Records:
@@ -82,20 +82,8 @@ class ZammadSandbox:
                     work.set_state(found, _CLOSED if action == "close" else _OPEN, records, now)
         return True
 
-    async def answer(self, request: Request) -> Reply | Drop:
-        """What Zammad does with a whole request. A client that hangs up does not stop it."""
-        task = asyncio.create_task(self._answer(request))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return await asyncio.shield(task)
-
-    async def close(self) -> None:
-        """Give up whatever still hangs."""
-        for task in list(self._running):
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
-
     async def _answer(self, request: Request) -> Reply | Drop:
+        """What Zammad does with a whole request."""
         newer = self.settings.release == "newer"
         for fault in self.faults.at_the_door(lambda: _subject(request)):
             if fault.fault is FaultKind.SLOW:
