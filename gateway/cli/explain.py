@@ -13,6 +13,7 @@ from gateway.cli.messages import message_options, read_or_fail
 from gateway.cli.terminal import show, show_json
 from gateway.config.config import Config
 from gateway.facts import Facts
+from gateway.journal.protocol import ReceiptView
 from gateway.model.incident import TicketRef
 from gateway.model.receipt import Receipt
 from gateway.model.silence import Silence
@@ -38,7 +39,8 @@ def explain(
     """Explain rule by rule what would be done with messages: files (- for standard input) or ids of receipts.
 
     Nothing is sent and nothing is stored. No incident is taken to be open before the first message; several messages
-    are taken one after the other, so that a recovery can be explained after its problem.
+    are taken one after the other, so that a recovery can be explained after its problem, or an answer by mail after the
+    mail that it answers. What a receipt met when it came is told by `events show`.
     """
     config = load_config(config_path)
     if source:
@@ -48,8 +50,8 @@ def explain(
     tickets: dict[str, TicketRef] = {}
     told: list[Explained] = []
     for name in messages:
-        receipt = _receipt(config, source, name, content_type, headers)
-        one = explained(name, receipt, facts, tickets, rules)
+        receipt, then = _receipt(config, source, name, content_type, headers)
+        one = replace(explained(name, receipt, facts, tickets, rules), then=then)
         told.append(one)
         if not as_json:
             show(as_text(one))
@@ -88,27 +90,31 @@ def _silencers(config: Config) -> tuple[Silencer, ...]:
     return compile_silences(silences, time.time())
 
 
-def _receipt(config: Config, source: str, name: str, content_type: str, headers: Sequence[str]) -> Receipt:
+def _receipt(
+    config: Config, source: str, name: str, content_type: str, headers: Sequence[str]
+) -> tuple[Receipt, ReceiptView | None]:
+    """The receipt, and for a stored one what became of it."""
     if name == "-" or Path(name).exists():
         if not source:
             fail(f"say with --source which source {name} is of; there are: {', '.join(sorted(config.sources))}")
-        return read_or_fail(name, content_type, headers, source=source, now=time.time()).as_receipt()
+        return read_or_fail(name, content_type, headers, source=source, now=time.time()).as_receipt(), None
 
-    async def stored() -> Receipt | None:
+    async def stored() -> tuple[Receipt, ReceiptView] | None:
         from gateway.cli.access import reading  # noqa: PLC0415 - only needed for ids
         from gateway.mailauth import remembering  # noqa: PLC0415 - as above
 
         async with reading(config) as reader:
             view = await reader.receipt(name)
             found = await reader.body(view.id) if view is not None else None
-            return remembering(found, view) if found is not None and view is not None else None
+            return (remembering(found, view), view) if found is not None and view is not None else None
 
     from gateway.journal.locate import journal_path  # noqa: PLC0415 - as above
 
-    receipt = run(stored()) if journal_path(config).exists() else None
-    if receipt is None:
+    kept = run(stored()) if journal_path(config).exists() else None
+    if kept is None:
         fail(f"{name!r} is neither a file nor the id of a receipt; see `ticket-gateway events ls`", 1)
+    receipt, view = kept
     if source and receipt.source != source:
         fail(f"receipt {receipt.id} is of source {receipt.source!r}, not {source!r}; leave --source out")
     known_source(config, receipt.source)
-    return receipt
+    return receipt, view

@@ -9,15 +9,15 @@ import orjson
 
 from gateway.cli.common import counted
 from gateway.cli.shapes import event_json
-from gateway.cli.story import clause_line, key_text
+from gateway.cli.story import clause_line, key_text, mail_lines
 from gateway.cli.terminal import block
 from gateway.config.values import duration_text
 from gateway.facts import Facts
 from gateway.helpdesks.protocol import Order
-from gateway.journal.protocol import IncidentChange, Processed
+from gateway.journal.protocol import IncidentChange, Processed, ReceiptView
 from gateway.judging import Routed, RoutedEvent, route
 from gateway.model.action import ActionKind, NewAction
-from gateway.model.event import Event
+from gateway.model.event import Event, event_to_json
 from gateway.model.incident import TicketRef
 from gateway.model.json import JsonObject, JsonValue
 from gateway.model.reasons import Reason
@@ -52,6 +52,8 @@ class Explained:
     routed: Routed
     processed: Processed
     requests: tuple[Request, ...]
+    then: ReceiptView | None = None
+    """Of a stored receipt that was worked on: what became of it, with the incidents that were open then."""
 
 
 def explained(name: str, receipt: Receipt, facts: Facts, tickets: dict[str, TicketRef], rules: Ruleset) -> Explained:
@@ -112,7 +114,14 @@ def as_text(one: Explained) -> str:
     lines += ["", *later] if later else []
     if not one.requests:
         lines += ["", "Request: none now" if later else "Request: none"]
+    lines += ["", _then_line(one.then)] if one.then is not None and one.then.events else []
     return "\n".join([*lines, ""])
+
+
+def _then_line(view: ReceiptView) -> str:
+    became = ", ".join(dict.fromkeys(event.reason.value for event in view.events))
+    ticket = f", ticket {view.ticket.number}" if view.ticket is not None else ""
+    return f"When it came: {became}{ticket}; see `ticket-gateway events show {view.id}`"
 
 
 def _event_lines(index: int, event: Event) -> list[str]:
@@ -123,6 +132,7 @@ def _event_lines(index: int, event: Event) -> list[str]:
     width = max((len(name) for name, _ in rows), default=0)
     lines = [f"Event {index}: {event.kind.value}: {event.title}"]
     lines += [f"  {name.ljust(width)}  {_cut(value)}" for name, value in rows]
+    lines += [f"  {line}" for line in mail_lines(event_to_json(event))]
     return lines + (block(event.text, "  | ") if event.text.strip() else [])
 
 
@@ -241,6 +251,7 @@ def as_json_object(one: Explained) -> JsonObject:
         "message": one.name,
         "source": one.source,
         "warnings": list(one.processed.warnings),
+        "became": [event.reason.value for event in one.then.events] if one.then is not None else [],
         "events": [
             {
                 "event": event_json(event.event),

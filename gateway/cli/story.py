@@ -32,6 +32,9 @@ _STANDS = {
     ActionStatus.DROPPED: "dropped",
 }
 
+MOST_ADDRESSES = 5
+"""Recipients that are shown of a mail; --json shows all."""
+
 
 def story(view: ReceiptView) -> str:
     """The whole story."""
@@ -45,7 +48,7 @@ def story(view: ReceiptView) -> str:
     lines += [f"  warning: {warning}" for warning in dict.fromkeys(view.warnings)]
     incidents = {incident.id: incident for incident in view.incidents}
     for event in view.events:
-        lines += ["", *_event(event, incidents.get(event.incident))]
+        lines += ["", *_event(event, incidents.get(event.incident), _beside(view.timeline, event))]
     for action in view.actions:
         lines += ["", *_action(action)]
     if not view.actions and view.status is ReceiptStatus.PROCESSED:
@@ -72,14 +75,23 @@ def _stands(view: ReceiptView) -> str:
     return "processed"
 
 
-def _event(view: EventView, incident: Incident | None) -> list[str]:
+def _beside(timeline: Sequence[HistoryLine], event: EventView) -> list[Reason]:
+    """What else was found out when the event was processed: why a mail did not join a ticket, for example."""
+    found = (line.reason for line in timeline if line.event == event.index and line.what == "correlated")
+    return [reason for reason in dict.fromkeys(found) if reason is not None and reason is not event.reason]
+
+
+def _event(view: EventView, incident: Incident | None, beside: Iterable[Reason]) -> list[str]:
     event = view.event
-    lines = [f"Event {view.index}: {event.get('kind')}, {event.get('severity')}: {event.get('title')}"]
+    graded = event.get("severity") != "unknown" or event.get("state")  # of a person's mail it would say nothing
+    kind = f"{event.get('kind')}, {event.get('severity')}" if graded else event.get("kind")
+    lines = [f"Event {view.index}: {kind}: {event.get('title')}"]
     place = [f"{name} {event[name]}" for name in ("host", "service", "state") if event.get(name)]
     occurred = event.get("occurred_at")
     if isinstance(occurred, int | float):
         place.append(f"it happened at {moment(occurred)}")
     lines += [f"  {', '.join(place)}"] if place else []
+    lines += [f"  {line}" for line in (*mail_lines(event), *_attachments(event))]
     text = event.get("text")
     lines += block(text, "  | ")[:8] if isinstance(text, str) and text.strip() else []
     lines += _rules(view)
@@ -89,9 +101,35 @@ def _event(view: EventView, incident: Incident | None) -> list[str]:
         )
     else:
         lines.append(f"  {view.reason.value}: {view.reason.explain()}")
+    lines += [f"  {reason.value}: {reason.explain()}" for reason in beside]
     if incident is not None:
         lines += _incident(incident)
     return lines
+
+
+def mail_lines(event: Mapping[str, object]) -> list[str]:
+    """From whom and to whom a mail is, from an event's JSON form; nothing for an event that is no mail."""
+    name, address = event.get("sender_name"), event.get("sender_address")
+    sender = f"{name} <{address}>" if name and address else name or address
+    to, cc = (_some(event.get(field)) for field in ("to", "cc"))
+    if not sender or not (event.get("message_id") or to or cc):
+        return []
+    return [f"mail from {sender}{f' to {to}' if to else ''}{f', Cc {cc}' if cc else ''}"]
+
+
+def _some(addresses: object) -> str:
+    found = [str(one) for one in addresses] if isinstance(addresses, list | tuple) else []
+    more = len(found) - MOST_ADDRESSES
+    return ", ".join(found[:MOST_ADDRESSES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _attachments(event: Mapping[str, object]) -> list[str]:
+    files = event.get("attachments")
+    return [
+        f"attachment {file.get('filename')} ({file.get('media_type')}, {file.get('size')} octets)"
+        for file in (files if isinstance(files, list | tuple) else ())
+        if isinstance(file, Mapping)
+    ]
 
 
 def _rules(view: EventView) -> list[str]:

@@ -373,3 +373,19 @@ async def test_a_receipt_can_be_written_out_as_it_came(tmp_path: Path) -> None:
         assert told.stdout_bytes == body
         unknown = await ask(built, "events", "show", "nothing", "--raw")
         assert unknown.exit_code == 1
+
+
+async def test_explain_of_a_receipt_says_also_what_became_of_it_when_it_came(tmp_path: Path) -> None:
+    async with house(tmp_path) as built:
+        await built.nagios("PROBLEM", "CRITICAL")
+        answer = await built.nagios("RECOVERY", "OK")
+        await built.settled()
+        number = built.tickets()[0]["number"]
+        told = (await ask(built, "explain", answer.json()["id"])).stdout
+        assert (
+            f"When it came: recovered, ticket {number}; see `ticket-gateway events show {answer.json()['id']}`" in told
+        )
+        (whole,) = json.loads((await ask(built, "explain", answer.json()["id"], "--json")).stdout)
+        assert whole["became"] == ["recovered"]
+        (whole,) = json.loads((await ask(built, "explain", "--source", "nagios", PROBLEM, "--json")).stdout)
+        assert whole["became"] == []

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.cli.story import story
 from gateway.journal.message_key import read_keys
 from gateway.model.message_ids import MessageIds
 from gateway.model.reasons import Reason
@@ -344,3 +345,26 @@ async def test_an_answer_about_what_is_over_waits_for_nothing_while_the_same_thi
         await send(home, mail(BOB, "it was me", subject="Re: HTTP", References=ours))
         assert len(home.tickets()) == 3
         assert await reasons(home) == [Reason.OPENED, Reason.THREAD_CLOSED]
+
+
+async def test_the_story_of_a_mail_names_who_wrote_to_whom_and_why_it_did_not_join(tmp_path: Path) -> None:
+    async with house(tmp_path, ROUTES, config=WITH_MAIL) as home:
+        first = mail(f"Ann Adams <{ANN}>", "It is loud.", Cc=f"Bob <{BOB}>").replace(
+            "\n\nIt", "\nContent-Type: text/plain; name=fan.txt\nContent-Disposition: attachment\n\nIt"
+        )
+        await send(home, first)
+        (line,) = await home.gateway.reader.receipts(limit=1)
+        view = await home.gateway.reader.receipt(line.id)
+        assert view is not None
+        told = story(view)
+        for words in (
+            "Event 0: message: Fan is loud\n",
+            f"\n  mail from Ann Adams <{ANN}> to support@tickets.example.org, Cc {BOB}\n",
+            "\n  attachment fan.txt (text/plain, 13 octets)\n",
+        ):
+            assert words in told, told
+        await send(home, mail(EVE, "Tell me all.", number="two", References=f"<one@{ANN.partition('@')[2]}>"))
+        (line, _) = await home.gateway.reader.receipts(limit=2)
+        view = await home.gateway.reader.receipt(line.id)
+        assert view is not None
+        assert f"\n  {Reason.NOT_A_PARTICIPANT.value}: {Reason.NOT_A_PARTICIPANT.explain()}\n" in story(view)
