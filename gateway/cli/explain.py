@@ -39,8 +39,8 @@ def explain(
     """Explain rule by rule what would be done with messages: files (- for standard input) or ids of receipts.
 
     Nothing is sent and nothing is stored. No incident is taken to be open before the first message; several messages
-    are taken one after the other, so that a recovery can be explained after its problem, or an answer by mail after the
-    mail that it answers. What a receipt met when it came is told by `events show`.
+    are taken one after the other, so that a recovery can be explained after its problem. What
+    became of a stored receipt, with the tickets that were open when it came, stands below.
     """
     config = load_config(config_path)
     if source:

@@ -101,7 +101,7 @@ _SENTENCES: dict[Reason, str] = {
     Reason.OPENED: "The event opened a new incident, which asks for a new ticket.",
     Reason.REPEATED: "The incident was open already; the event was counted and nothing was written to the ticket.",
     Reason.REPEAT_APPENDED: "The incident was open already and `repeat.append_every` was due, so the ticket got a follow-up.",
-    Reason.NOTED: "An acknowledgement, comment, downtime or the like was added to the incident's ticket.",
+    Reason.NOTED: "An answer, acknowledgement, comment, downtime or the like was added to the incident's ticket.",
     Reason.NOTE_IGNORED: "A note belongs to an open incident whose route says `notes: ignore`; nothing was written to the ticket.",
     Reason.RECOVERED: "Every member of the incident has recovered; the recovery policy of its route was applied.",
     Reason.MEMBER_RECOVERED: "One member of the incident recovered while others still have the problem.",

@@ -227,7 +227,7 @@ class PipeApp:
         try:
             accepted = await self._take(scope, receive, body)
         except Refused as refused:
-            structlog.get_logger().info("not taken from the pipe", detail=refused.problem.detail)
+            structlog.get_logger().warning("not taken from the pipe", detail=refused.problem.detail)
             await send_problem(send, refused.problem)
         except Gone:
             return
