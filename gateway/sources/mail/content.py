@@ -23,6 +23,7 @@ from gateway.sources.mail.types import extension_of, sniff
 
 _TEXTS: Final = frozenset({"text/plain", "text/html"})
 _REPORTS: Final = frozenset({"message/delivery-status", "message/disposition-notification", "message/feedback-report"})
+_PARTS_OF_REPORTS: Final = {kind: kind.partition("/")[2] for kind in (*_REPORTS, "text/rfc822-headers")}
 _TNEF: Final = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
 _SIGNATURES: Final = frozenset(
     {"application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature"}
@@ -285,7 +286,9 @@ class Reader:
             self._names += 1
             number = f"-{self._names}" if self._names > 1 else ""
             extension = extension_of(file.media_type) or extension_of(file.detected_type) or ".bin"
-            stem = "message" if file.media_type in MESSAGE_TYPES else "attachment"
+            stem = (
+                "message" if file.media_type in MESSAGE_TYPES else _PARTS_OF_REPORTS.get(file.media_type, "attachment")
+            )
             named = File(
                 f"{stem}{number}{extension}",
                 file.media_type,

@@ -258,3 +258,14 @@ def test_a_whole_mail_brings_no_original_and_no_warning() -> None:
     result = parsed(mail())
     assert result.events[0].attachments == ()
     assert result.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("message/delivery-status", "delivery-status.txt"), ("text/rfc822-headers", "rfc822-headers.txt")],
+)
+def test_a_part_of_a_report_without_a_name_is_called_what_it_is(kind: str, name: str) -> None:
+    body = f"--b\n\nNot delivered.\n--b\nContent-Type: {kind}\n\nReporting-MTA: dns; mx.example.org\n--b--\n"
+    raw = "From: mailer-daemon@mx.example.org\nMIME-Version: 1.0\n"
+    raw += f"Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n{body}"
+    assert [file.filename for file in event(raw.replace("\n", "\r\n").encode()).attachments] == [name]
