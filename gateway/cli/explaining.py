@@ -127,12 +127,12 @@ def _then_line(view: ReceiptView) -> str:
 def _event_lines(index: int, event: Event) -> list[str]:
     shown = event_json(event)
     rows = [(name, str(shown[name])) for name in _FIELDS if shown[name]]
+    rows += [("mail", line.removeprefix("mail ")) for line in mail_lines(event_to_json(event))]
     rows += [(f"labels.{name}", value) for name, value in sorted(event.labels.items())]
     rows += [("attachment", f"{file.filename} ({file.media_type}, {file.size} octets)") for file in event.attachments]
     width = max((len(name) for name, _ in rows), default=0)
     lines = [f"Event {index}: {event.kind.value}: {event.title}"]
     lines += [f"  {name.ljust(width)}  {_cut(value)}" for name, value in rows]
-    lines += [f"  {line}" for line in mail_lines(event_to_json(event))]
     return lines + (block(event.text, "  | ") if event.text.strip() else [])
 
 
