@@ -67,10 +67,8 @@ _PARAGRAPHS = re.compile(r'<p(?P<tight>(?: (?:class|style)="tight")*)>|</p>')
 _RULED = re.compile(r"(<div\b[^<>]{0,300}\bborder-top\s*:\s*solid[^<>]{0,300}>)", re.IGNORECASE)
 # What newsletters put behind their first words, so that nothing else stands in a list of mails.
 _INVISIBLE = re.compile("&(?:zwnj|shy|zwj|#847|#173|#8203|#8204);|[\u034f\u00ad\u200b-\u200f]")
-_FILLED: Final = (
-    *("&zwnj;", "&shy;", "&zwj;", "&#847;", "&#173;", "&#8203;", "&#8204;"),
-    *"\u034f\u00ad\u200b\u200c\u200d\u200e\u200f",
-)
+_FILLED: Final = ("&zwnj;", "&shy;", "&zwj;", "&#847;", "&#173;", "&#8203;", "&#8204;")
+_FILLED_RAW: Final = tuple("\u034f\u00ad\u200b\u200c\u200d\u200e\u200f")
 _FILLING = re.compile(
     "(?:(?:&(?:zwnj|nbsp|shy|zwj|#847|#8199|#173|#8203|#8204|#xfeff|#65279);"
     "|[\u034f\u2007\xa0\u00ad\u200b-\u200f\ufeff])[ \t\r\n]*){8,}"
@@ -391,7 +389,8 @@ def sanitise(html: str, images: Mapping[str, str] | None = None, *, showable: bo
 
 
 def _without_filling(html: str) -> str:
-    if not any(word in html for word in _FILLED):
+    named = "&" in html and any(word in html for word in _FILLED)
+    if not named and (html.isascii() or not any(sign in html for sign in _FILLED_RAW)):
         return html
     return _FILLING.sub(lambda filling: " " if _INVISIBLE.search(filling[0]) else filling[0], html)
 
