@@ -495,10 +495,10 @@ class _Observer:
         metrics = self._gateway.metrics
         if what in {"paused", "resumed"}:
             metrics.paused(name, paused=what == "paused")
-        else:
+        elif what in _BREAKER:
             metrics.breaker(name, _BREAKER[what])
         log = structlog.get_logger()
-        (log.error if what in {"paused", "breaker_open"} else log.info)(what, helpdesk=name, detail=detail)
+        (log.error if what in {"paused", "breaker_open", "no_room"} else log.info)(what, helpdesk=name, detail=detail)
 
 
 async def serve_until_stopped(

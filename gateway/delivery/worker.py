@@ -68,7 +68,7 @@ class Watcher(Protocol):
         ...
 
     def helpdesk(self, name: str, what: str, detail: str) -> None:
-        """A helpdesk was paused or resumed, or its breaker opened or closed (``what``)."""
+        """A helpdesk was paused or resumed, its breaker opened or closed, or the journal has no room for it (``what``)."""
         ...
 
 
@@ -120,6 +120,7 @@ class Delivery:
         self._running: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._ready = False
+        self._no_room = False
         self._stopping = False
         self._average = 0.0
         self._due: list[float] = []
@@ -183,8 +184,8 @@ class Delivery:
             self._wake.clear()
             try:
                 busy = await self._round()
-            except JournalFull:  # the state of the helpdesk could not be written; that waits for room too
-                await asyncio.sleep(POLL)
+            except JournalFull as error:  # the state of the helpdesk could not be written; that waits for room too
+                await self._wait_for_room(error)
                 continue
             if self._failure is not None:
                 raise self._failure
@@ -259,9 +260,9 @@ class Delivery:
     async def _guarded(self, action: Action) -> None:
         try:
             await self._deliver(action)
-        except JournalFull:
+        except JournalFull as error:
             # Nothing was written and nothing called: the action goes back and waits for room like everything else.
-            await asyncio.sleep(POLL)
+            await self._wait_for_room(error)
             await self._journal.release_action(action.id, fence=action.fence)
 
     # ----------------------------------------------------------------------------------------------------- one action
@@ -493,11 +494,26 @@ class Delivery:
         """An outcome is known only here until it is on disk: with a full disk it waits, it is never thrown away."""
         while True:
             try:
-                return await self._journal.finish_attempt(finished)
-            except JournalFull:
+                done = await self._journal.finish_attempt(finished)
+            except JournalFull as error:
                 if self._stopping:
                     raise
-                await asyncio.sleep(POLL)
+                await self._wait_for_room(error)
+                continue
+            self._there_is_room()
+            return done
+
+    async def _wait_for_room(self, error: JournalFull) -> None:
+        """What cannot be written is tried again after a while; that it waits is told once."""
+        if not self._no_room:
+            self._no_room = True
+            self._watcher.helpdesk(self._connector.name, "no_room", str(error))
+        await asyncio.sleep(POLL)
+
+    def _there_is_room(self) -> None:
+        if self._no_room:
+            self._no_room = False
+            self._watcher.helpdesk(self._connector.name, "room_again", "")
 
     async def _give_up(self, action: Action, reason: Reason, detail: str) -> None:
         """Set an action aside without calling: an attempt is written all the same, so that its end is fenced."""

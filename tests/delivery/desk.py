@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from gateway.config.values import RateLimit
 from gateway.delivery.worker import Delivery, Step
@@ -94,6 +95,10 @@ class Disk:
     def _room(self, what: str) -> None:
         if what in self.full:
             raise JournalFull("no room")
+
+    async def begin_attempt(self, action_id: str, **intent: Any) -> bool:
+        self._room("intent")
+        return await self.journal.begin_attempt(action_id, **intent)
 
     async def finish_attempt(self, finished: FinishedAttempt) -> bool:
         self._room("outcome")

@@ -137,6 +137,25 @@ async def test_an_outcome_waits_for_room_and_nothing_is_called_twice(journal: Sq
         assert len(at.wire.calls) == 3
 
 
+@pytest.mark.parametrize("what", ["intent", "outcome"])
+async def test_a_delivery_that_waits_for_room_on_the_disk_says_so_once_and_when_it_goes_on(
+    journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr(worker, "POLL", 0.05)
+    disk = Disk(journal)
+    disk.full = {what}
+    async with desk(cast("Journal", disk)) as at:
+        receipts = await at.incidents(2)
+        await until(lambda: "no_room" in at.told.words)
+        await asyncio.sleep(0.3)
+        assert at.told.words.count("no_room") == 1
+        assert "room_again" not in at.told.words
+        disk.full = set()
+        await at.all_are(receipts, ActionStatus.DELIVERED)
+        assert [word for word in at.told.words if "room" in word] == ["no_room", "room_again"]
+        assert len(at.wire.calls) == 2
+
+
 @pytest.mark.parametrize("jump", [86400.0, -3600.0])
 async def test_a_clock_that_jumps_during_a_call_does_not_shorten_the_time_to_settle(
     journal: Journal, jump: float
