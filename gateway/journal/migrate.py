@@ -1,5 +1,6 @@
 """Brings a database file to the schema of this program, one numbered file after the other."""
 
+import re
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ from gateway.journal.protocol import JournalTooNew
 
 FOLDER = Path(__file__).parent / "sql"
 
+_ADDED = re.compile(r"^ALTER TABLE (?P<table>\w+) ADD COLUMN (?P<column>\w+)", re.MULTILINE)
 _META = "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID"
 _VERSION = "SELECT value FROM meta WHERE name = 'schema_version'"
 _SET_VERSION = "INSERT OR REPLACE INTO meta (name, value) VALUES ('schema_version', ?)"
@@ -43,12 +45,24 @@ def _apply(connection: sqlite3.Connection, number: int, text: str) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         for statement in statements(text):
-            connection.execute(statement)
+            if not _is_there(connection, statement):
+                connection.execute(statement)
         connection.execute(_SET_VERSION, (str(number),))
     except BaseException:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def _is_there(connection: sqlite3.Connection, statement: str) -> bool:
+    """Whether a statement adds a column that the table has: SQLite knows no ``ADD COLUMN IF NOT EXISTS``.
+
+    Some columns stood in an earlier migration for a while, so that there are journals of one number with and without.
+    """
+    added = _ADDED.search(statement)
+    if added is None:
+        return False
+    return any(row[1] == added["column"] for row in connection.execute(f"PRAGMA table_info({added['table']})"))
 
 
 def statements(text: str) -> list[str]:

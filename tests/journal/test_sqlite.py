@@ -1,11 +1,13 @@
 """What only the SQLite journal promises: one owner, files, faults of the disk, crashes, migrations, backup."""
 
 import asyncio
+import hashlib
 import os
 import resource
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from gateway.journal.protocol import JournalBroken, JournalError, JournalFull, J
 from gateway.journal.sqlite import SqliteJournal, open_sqlite
 from gateway.model.action import ActionStatus, AttachmentRef
 from gateway.model.event import Attachment
+from gateway.model.ids import new_id
 from gateway.model.reasons import Reason
 from gateway.model.receipt import ReceiptStatus
 from tests.journal.builders import (
@@ -35,6 +38,10 @@ from tests.journal.builders import (
 
 pytestmark = pytest.mark.anyio
 BIG = b"b" * 200_000
+SHIPPED = {
+    1: "9ae8b47e0cb65fe7", 2: "2f4da788a064a3fb", 3: "3502583a159d1e00", 4: "1392c1037eaf6f6d", 5: "72edeb4202f320dc",
+    6: "f861995e4aada8ab", 7: "bb0da8b69ab7c3ec",
+}  # fmt: skip
 ROOT = Path(__file__).parents[2]
 
 
@@ -336,6 +343,31 @@ def test_a_migration_that_fails_leaves_the_version_before_it() -> None:
         migrate(connection, broken)
     assert migrate(connection, {**broken, 2: "CREATE TABLE b (x TEXT);"}) == 2
     connection.close()
+
+
+@pytest.mark.parametrize(
+    "had", [False, True], ids=["as first shipped", "with the columns that stood in 0001 for a while"]
+)
+async def test_a_journal_of_the_first_schema_opens_and_goes_on(tmp_path: Path, had: bool) -> None:
+    (tmp_path / "data").mkdir(mode=0o700)
+    connection = sqlite3.connect(tmp_path / "data" / "j.db", isolation_level=None)
+    migrate(connection, {1: shipped()[1]})
+    if had:
+        connection.execute("ALTER TABLE receipt ADD COLUMN recent BLOB")
+        connection.execute("ALTER TABLE receipt ADD COLUMN recent_until REAL")
+    connection.close()
+    journal = await opened(tmp_path)
+    first = a_receipt(key="the same", given=False)
+    assert (await journal.accept(first)).duplicate_of is None
+    again = replace(first, id=new_id())
+    assert (await journal.accept(again)).duplicate_of == first.id
+    await journal.close()
+
+
+def test_a_migration_that_was_shipped_is_never_changed() -> None:
+    """Somebody has a journal that it made: what comes later is a migration of its own."""
+    digests = {number: hashlib.sha256(text.encode()).hexdigest()[:16] for number, text in shipped().items()}
+    assert digests == SHIPPED
 
 
 def test_the_shipped_migrations_are_numbered_without_a_gap() -> None:

@@ -15,9 +15,7 @@ CREATE TABLE receipt (
     peer         TEXT NOT NULL,
     warnings     TEXT NOT NULL,
     reason       TEXT,
-    detail       TEXT NOT NULL DEFAULT '',
-    recent       BLOB, -- by which a byte-equal repeat is known for a short time: kept in memory, read back at the start
-    recent_until REAL
+    detail       TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX receipt_waiting ON receipt (sequence, received_at) WHERE status = 'accepted';
 CREATE INDEX receipt_dead ON receipt (sequence) WHERE status = 'dead';
