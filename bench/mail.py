@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from bench.disk import Disk
@@ -289,6 +290,10 @@ def _tickets(desk: Running) -> int:
         return number
 
 
+def _has_tickets(desk: Running, wanted: int) -> bool:
+    return _tickets(desk) >= wanted
+
+
 def _big(folder: Path, *, quick: bool) -> list[Figure]:
     times = 2 if quick else 5
     smtp_port, port = free_port(), free_port()
@@ -339,7 +344,7 @@ def _door(
         began = time.monotonic()
         send(target, data)
         taken.append(time.monotonic() - began)
-        wait_until(lambda wanted=before + number: _tickets(desk) >= wanted, "the ticket", 60.0)  # type: ignore[misc]  # bound early
+        wait_until(partial(_has_tickets, desk, before + number), "the ticket", 60.0)
         done.append(time.monotonic() - began)
     beats = heart.since(start)
     how = (

@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from gateway.helpdesks.zammad.sandbox_answers import Refused
 from gateway.helpdesks.zammad.sandbox_records import NAME, Records, attributes_of, row_of
@@ -61,7 +62,7 @@ def search(records: Records, one: Asked, now: float) -> list[Ticket]:
     for position in reversed(range(len(one.sort_by))):
         down = one.order_by[min(position, len(one.order_by) - 1)] != "asc"
         name = one.sort_by[position]
-        found.sort(key=lambda ticket, name=name: _sortable(ticket, name), reverse=down)  # type: ignore[misc]  # bound in the loop
+        found.sort(key=partial(_sortable, name=name), reverse=down)
     start = (one.page - 1) * one.limit
     return found[start : start + one.limit]
 
