@@ -148,7 +148,7 @@ def section(model: type[BaseModel], title: str, level: int) -> Iterator[str]:
 def configuration() -> str:
     """The page about ``routes.yaml``."""
     known = default_registries()
-    seen: set[type[BaseModel]] = {models.SourceSettings, models.HelpdeskSettings}
+    seen: set[type[BaseModel]] = {models.SourceSettings, models.HelpdeskSettings, models.HttpHelpdeskSettings}
     lines: list[str] = [INTRODUCTION]
 
     def tell(model: type[BaseModel], title: str, level: int) -> None:

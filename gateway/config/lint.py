@@ -12,7 +12,7 @@ from gateway.config.lint_mail import MAIL_CHECKS
 from gateway.config.lint_routes import ROUTE_CHECKS
 from gateway.config.lint_senders import SENDER_CHECKS
 from gateway.config.listen import listens, parse_listen
-from gateway.config.models import Auth
+from gateway.config.models import Auth, HttpHelpdeskSettings
 from gateway.config.problems import Path, Problem, did_you_mean, in_order
 from gateway.config.subject import Check, Note, Subject, error, warning
 from gateway.config.values import Secret
@@ -202,24 +202,29 @@ def helpdesk_addresses(subject: Subject) -> Iterator[Note]:
     """Addresses are addresses, and keys do not travel in the clear."""
     for name, helpdesk in subject.config.helpdesks.items():
         path: Path = ("helpdesks", name)
-        try:
-            parts = urlsplit(helpdesk.url)
-            known = parts.scheme in {"http", "https"} and bool(parts.hostname)
-        except ValueError:
-            known = False
-            parts = urlsplit("")
-        if not known:
-            yield error((*path, "url"), "this is no address", "write https://HOST/api")
-        elif parts.username or parts.password:
-            yield error((*path, "url"), "the address holds a user or password", "use `auth`")
-        elif parts.scheme == "http" and not _loopback(parts.hostname or ""):
-            yield warning((*path, "url"), "the key and all tickets travel in the clear", "use https")
+        if isinstance(helpdesk, HttpHelpdeskSettings):
+            yield from _http_address((*path, "url"), helpdesk.url)
         try:
             helpdesk.ticket_url.format(number="1", id="1")
         except (KeyError, IndexError, ValueError, AttributeError):
             yield error((*path, "ticket_url"), "only {number} and {id} can stand in braces here")
         if not helpdesk.verify:
             yield warning((*path, "verify"), "any certificate is accepted", "name the authority with `ca`")
+
+
+def _http_address(path: Path, url: str) -> Iterator[Note]:
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    except ValueError:
+        known = False
+        parts = urlsplit("")
+    if not known:
+        yield error(path, "this is no address", "write https://HOST/api")
+    elif parts.username or parts.password:
+        yield error(path, "the address holds a user or password", "use `auth`")
+    elif parts.scheme == "http" and not _loopback(parts.hostname or ""):
+        yield warning(path, "the key and all tickets travel in the clear", "use https")
 
 
 def settle_times(subject: Subject) -> Iterator[Note]:

@@ -352,13 +352,11 @@ class HelpdeskSettings(Section):
     """What every helpdesk has."""
 
     kind: str = Field(description="Which helpdesk: `osticket`, `zammad`.")
-    url: str = Field(description="Its API's address.")
     ticket_url: str = Field(
         default="",
         description="Address of a ticket's page, from `{number}` and `{id}`; part of answers and templates.",
     )
     limits: Limits = Field(default_factory=Limits, description="How hard it may be driven.")
-    proxy: str = Field(default="", description="HTTP proxy for its calls; the environment's proxies are not used.")
     ca: str = Field(
         default="",
         description="PEM file of the authority that signed its certificate; default: the system's.",
@@ -374,6 +372,13 @@ class HelpdeskSettings(Section):
         "number. It counts only for who takes part in that ticket. Empty: numbers in subjects do not count.",
     )
     sandbox: bool = Field(default=False, description="This is the built-in sandbox: `settle` may be short.")
+
+
+class HttpHelpdeskSettings(HelpdeskSettings):
+    """What every helpdesk has that is called over HTTP."""
+
+    url: str = Field(description="Its API's address.")
+    proxy: str = Field(default="", description="HTTP proxy for its calls; the environment's proxies are not used.")
 
 
 # ------------------------------------------------------------------------------------------------------------- routes

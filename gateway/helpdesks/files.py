@@ -4,9 +4,10 @@ import html as markup
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.model.action import AttachmentRef, TicketDraft
+from gateway.model.reasons import Reason
 
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,60}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,60}")
 _FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f\x7f]|[\U00010000-\U0010ffff]')
@@ -15,6 +16,7 @@ CONTENT_ID = re.compile(r"[A-Za-z0-9.@_+-]{1,200}")
 IMAGE = re.compile(r"""<img\b[^<>]*?\bsrc=["']cid:([^"'<>]{1,300})["'][^<>]*>""", re.IGNORECASE)
 """An image in HTML that is shown from a part; the group is the part's content id, as HTML."""
 _ALT = re.compile(r"""\balt=["']([^"'<>]{1,200})["']""", re.IGNORECASE)
+_BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 _MOST_NAME = 200
 
 
@@ -81,6 +83,52 @@ def choose(draft: TicketDraft, contents: Sequence[bytes], *, left_out: bool) -> 
     return Files(tuple(sent), tuple(notes), bound(draft.html, shown, names))
 
 
+def split(draft: TicketDraft, *, most: int) -> tuple[TicketDraft, ...]:
+    """The draft with the files that fit into one request of ``most`` octets, then quiet follow-ups with the others.
+
+    A single file above ``most`` goes nowhere; the ticket names it with size and digest.
+    """
+    groups: list[list[AttachmentRef]] = [[]]
+    room = most
+    notes: list[str] = []
+    big = False
+    for number, ref in enumerate(draft.attachments, 1):
+        name = file_name(ref.filename, number)
+        if ref.size > most:
+            big = True
+            notes.append(f"Not attached, because it is too big: {describe(ref, name)}{where(ref)}")
+            continue
+        if ref.size > room:
+            groups.append([])
+            room = most
+        if len(groups) > 1:
+            notes.append(f"Follows in a message of its own: {name} ({ref.size} bytes)")
+        groups[-1].append(ref)
+        room -= ref.size
+    if not notes:
+        return (draft,)
+    text, html = noted(draft.text, draft.html, notes)
+    reasons = (*draft.reasons, Reason.ATTACHMENT_TOO_BIG) if big else draft.reasons
+    head = replace(draft, text=text, html=html, attachments=tuple(groups[0]), reasons=tuple(dict.fromkeys(reasons)))
+    return head, *(_follow_up(draft, refs) for refs in groups[1:])
+
+
+def noted(text: str, html: str, notes: Sequence[str]) -> tuple[str, str]:
+    """Both forms of a message, each with lines of ours at its end; an empty one stays empty where it is HTML."""
+    if not notes:
+        return text, html
+    if html:
+        html = before_end(html, "<hr><p>" + "<br>".join(markup.escape(note) for note in notes) + "</p>")
+    return text.rstrip() + "\n\n" + "\n".join(notes), html
+
+
+def before_end(html: str, block: str) -> str:
+    """The HTML with a block as the last thing of its body."""
+    ends = list(_BODY_END.finditer(html))
+    at = ends[-1].start() if ends else len(html)
+    return html[:at] + block + html[at:]
+
+
 def bound(html: str, shown: Mapping[str, str], names: Mapping[str, str]) -> str:
     """The HTML with every ``cid:`` image bound to a part that is sent; one that is not sent becomes its name.
 
@@ -145,3 +193,13 @@ def where(ref: AttachmentRef) -> str:
 def _is_shown(ref: AttachmentRef, referenced: Collection[str]) -> bool:
     is_image = media_type(ref.media_type).startswith("image/")
     return is_image and ref.content_id in referenced and CONTENT_ID.fullmatch(ref.content_id) is not None
+
+
+def _follow_up(draft: TicketDraft, refs: Sequence[AttachmentRef]) -> TicketDraft:
+    return TicketDraft(
+        title=draft.title,
+        text=f"Too much for the first message of this ticket:\n{listed(refs)}",
+        fields=draft.fields,
+        attachments=tuple(refs),
+        quiet=True,
+    )

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import httpcore
 import httpx
 
-from gateway.config.models import HelpdeskSettings
+from gateway.config.models import HelpdeskSettings, HttpHelpdeskSettings
 from gateway.helpdesks.connection import Pool
 from gateway.helpdesks.protocol import Answer, CallFailed
 from gateway.helpdesks.streams import AsyncioBackend
@@ -204,9 +204,10 @@ def _unpacker(encoding: str) -> "zlib._Decompress | None":
 
 def _pool(settings: HelpdeskSettings) -> Pool:
     connections = settings.limits.concurrency
+    url, proxy = (settings.url, settings.proxy) if isinstance(settings, HttpHelpdeskSettings) else ("", "")
     return Pool(
-        tls=_tls(settings),
-        proxy=_proxy(settings.proxy, settings.ca) if settings.proxy else None,
+        tls=tls_context(settings, needed=any(urlsplit(url).scheme == "https" for url in (url, proxy))),
+        proxy=_proxy(proxy, settings.ca) if proxy else None,
         # Two more than the calls at one time: the probe, and a connection that is just being closed.
         connections=connections + 2,
         idle_connections=connections,
@@ -228,7 +229,7 @@ def _proxy(address: str, ca: str | None) -> httpcore.Proxy:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         tls.load_default_certs()
         if ca:
-            tls.load_verify_locations(ca)  # that it can be used is known: `_tls` did it before
+            tls.load_verify_locations(ca)  # that it can be used is known: `tls_context` did it before
     return httpcore.Proxy(
         httpcore.URL(scheme=proxy.url.raw_scheme, host=proxy.url.raw_host, port=proxy.url.port, target=b"/"),
         auth=proxy.raw_auth,
@@ -257,8 +258,14 @@ class _Substitute(httpcore.AsyncConnectionPool):
         await self._transport.aclose()
 
 
-def _tls(settings: HelpdeskSettings) -> ssl.SSLContext:
-    """Made by hand, because the usual default context writes keys to the file that SSLKEYLOGFILE names."""
+def tls_context(settings: HelpdeskSettings, *, needed: bool) -> ssl.SSLContext:
+    """How the helpdesk's certificate is checked; the system's authorities are read only where TLS is ``needed``.
+
+    Made by hand, because the usual default context writes keys to the file that SSLKEYLOGFILE names.
+
+    Raises:
+        ValueError: the authority's file cannot be used.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if not settings.verify:
         context.check_hostname = False
@@ -269,7 +276,7 @@ def _tls(settings: HelpdeskSettings) -> ssl.SSLContext:
             context.load_verify_locations(settings.ca)
         except (OSError, ssl.SSLError) as error:
             raise ValueError(f"ca {settings.ca!r} cannot be used: {error}") from error
-    elif any(urlsplit(url).scheme == "https" for url in (settings.url, settings.proxy)):
+    elif needed:
         context.load_default_certs()
     return context
 

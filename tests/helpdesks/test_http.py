@@ -14,7 +14,7 @@ import httpx
 import pytest
 import trustme
 
-from gateway.config.models import HelpdeskSettings
+from gateway.config.models import HttpHelpdeskSettings
 from gateway.helpdesks.http import MOST_ANSWER, HelpdeskHttp, failure_outcome
 from gateway.helpdesks.protocol import CallFailed
 from gateway.model.action import OutcomeKind
@@ -53,7 +53,7 @@ async def served(
 
     server = await asyncio.start_server(connection, "127.0.0.1", 0, ssl=tls)
     url = f"http{'s' if tls else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}/api"
-    way = HelpdeskHttp(HelpdeskSettings.model_validate({"kind": "osticket", "url": url, **changes}))
+    way = HelpdeskHttp(HttpHelpdeskSettings.model_validate({"kind": "osticket", "url": url, **changes}))
     try:
         yield way, url
     finally:
@@ -188,7 +188,7 @@ async def test_https_goes_through_a_tunnel(secured: bool, tmp_path: Path) -> Non
 
     async with served(helpdesk, tls) as (_, url), served(tunnel, tls if secured else None) as (_, proxy):
         settings = {"kind": "osticket", "url": url, "proxy": proxy.removesuffix("/api"), "ca": str(tmp_path / "ca.pem")}
-        way = HelpdeskHttp(HelpdeskSettings.model_validate(settings))
+        way = HelpdeskHttp(HttpHelpdeskSettings.model_validate(settings))
         failed = None
         try:
             for _ in range(2):
@@ -207,7 +207,7 @@ async def test_a_tunnel_that_is_refused_sent_nothing() -> None:
 
     async with served(tunnel) as (_, proxy):
         way = HelpdeskHttp(
-            HelpdeskSettings(kind="osticket", url="https://helpdesk.example", proxy=proxy.removesuffix("/api"))
+            HttpHelpdeskSettings(kind="osticket", url="https://helpdesk.example", proxy=proxy.removesuffix("/api"))
         )
         with pytest.raises(CallFailed) as caught:
             await way.request("POST", "https://helpdesk.example/api", headers={}, timeout=5)
@@ -223,7 +223,7 @@ async def test_a_request_on_an_open_connection_is_on_the_wire_within_its_first_t
         listener.listen()
         listener.setblocking(False)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
-        way = HelpdeskHttp(HelpdeskSettings(kind="osticket", url=url))
+        way = HelpdeskHttp(HttpHelpdeskSettings(kind="osticket", url=url))
         first = asyncio.ensure_future(way.request("POST", url, headers={}, content=b"{1}", timeout=5))
         other, _ = await loop.sock_accept(listener)
         with other:
@@ -375,7 +375,7 @@ async def test_a_refused_connection_sent_nothing() -> None:
     port = server.sockets[0].getsockname()[1]
     server.close()
     await server.wait_closed()
-    way = HelpdeskHttp(HelpdeskSettings(kind="osticket", url=f"http://127.0.0.1:{port}"))
+    way = HelpdeskHttp(HttpHelpdeskSettings(kind="osticket", url=f"http://127.0.0.1:{port}"))
     with pytest.raises(CallFailed) as caught:
         await way.request("POST", f"http://127.0.0.1:{port}/", headers={}, timeout=5)
     await way.aclose()
@@ -430,7 +430,7 @@ async def test_waiting_for_a_free_connection_sent_nothing() -> None:
 
 @pytest.mark.parametrize("url", ["ftp://helpdesk.example/", "http://[::1", "http://help desk/", "http:///x", "x"])
 async def test_an_impossible_address_sent_nothing(url: str) -> None:
-    way = HelpdeskHttp(HelpdeskSettings(kind="osticket", url="http://127.0.0.1:1"))
+    way = HelpdeskHttp(HttpHelpdeskSettings(kind="osticket", url="http://127.0.0.1:1"))
     with pytest.raises(CallFailed) as caught:
         await way.request("POST", url, headers={}, timeout=5)
     await way.aclose()
@@ -462,7 +462,7 @@ async def test_every_failure_of_httpx_is_judged(kind: type[Exception]) -> None:
     def fail(request: httpx.Request) -> httpx.Response:
         raise error
 
-    settings = HelpdeskSettings(kind="osticket", url="http://127.0.0.1:1")
+    settings = HttpHelpdeskSettings(kind="osticket", url="http://127.0.0.1:1")
     way = HelpdeskHttp(settings, httpx.MockTransport(fail))
     with pytest.raises(CallFailed) as caught:
         await way.request("POST", "http://127.0.0.1:1/", headers={}, timeout=5)
@@ -492,7 +492,7 @@ async def test_a_configured_proxy_is_used() -> None:
 
     async with served(serve) as (_, proxy):
         way = HelpdeskHttp(
-            HelpdeskSettings(kind="osticket", url="http://helpdesk.example", proxy=proxy.removesuffix("/api")),
+            HttpHelpdeskSettings(kind="osticket", url="http://helpdesk.example", proxy=proxy.removesuffix("/api")),
         )
         await way.request("POST", "http://helpdesk.example/api", headers={}, timeout=5)
         await way.aclose()
@@ -503,5 +503,5 @@ async def test_a_configured_proxy_is_used() -> None:
 async def test_a_proxy_or_authority_that_cannot_be_used_says_so(changes: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=next(iter(changes))):
         HelpdeskHttp(
-            HelpdeskSettings.model_validate({"kind": "osticket", "url": "https://helpdesk.example", **changes})
+            HttpHelpdeskSettings.model_validate({"kind": "osticket", "url": "https://helpdesk.example", **changes})
         )

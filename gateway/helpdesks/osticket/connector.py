@@ -15,11 +15,11 @@ import orjson
 
 from gateway.helpdesks.files import File, choose
 from gateway.helpdesks.http import failure_outcome
-from gateway.helpdesks.osticket import json_request, mail_request
+from gateway.helpdesks.mail import Mail, as_text
+from gateway.helpdesks.osticket import json_request
 from gateway.helpdesks.osticket.answers import classify, ticket_number
 from gateway.helpdesks.osticket.fields import BY_MAIL, DOCUMENTED, FieldProblem, check_fields, checked
 from gateway.helpdesks.osticket.files import split
-from gateway.helpdesks.osticket.mail_request import Mail
 from gateway.helpdesks.osticket.settings import OsTicketSettings, mail_address
 from gateway.helpdesks.osticket.text import body_html, body_text, one_line, subject, with_notes
 from gateway.helpdesks.protocol import Answer, CallFailed, Capabilities, Certainty, Http, Order
@@ -247,7 +247,7 @@ class OsTicketConnector:
             ),
         )
         parts = [*(["attachments"] if chosen else []), *(["phone"] if "phone" in fields.others else [])]
-        return Stored(body if by_json else "", mail_request.build(mail), message_id, fields.email.lower(), tuple(parts))
+        return Stored(body if by_json else "", as_text(mail), message_id, fields.email.lower(), tuple(parts))
 
     def _append(self, order: Order) -> Stored:
         ticket, draft = order.ticket, order.draft
@@ -281,7 +281,7 @@ class OsTicketConnector:
             auto_submitted=not reopen,
         )
         parts = ("attachments",) if chosen else ()
-        return Stored("", mail_request.build(mail), mail.message_id, sender.lower(), parts)
+        return Stored("", as_text(mail), mail.message_id, sender.lower(), parts)
 
     def _message_id(self, order: Order) -> str:
         """Signed by the gateway; without a signature in what earlier versions stored."""

@@ -6,11 +6,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from gateway.config.models import HelpdeskSettings, Section, expression
+from gateway.config.models import HttpHelpdeskSettings, Section, expression
 from gateway.config.values import SecretText, Size
+from gateway.helpdesks import addresses
+from gateway.helpdesks.addresses import display_name, plain_address
 
-_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@([A-Za-z0-9.-]+)")
-_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 
 
@@ -23,17 +23,10 @@ def mail_address(value: object) -> str:
     Raises:
         ValueError: with what is wrong.
     """
-    text = value.strip() if isinstance(value, str) else ""
-    match = _ADDRESS.fullmatch(text)
-    if match is None or len(text) > 254 or not _is_host(match[2]):
-        raise ValueError(f"{value!r} is no plain mail address; write one like monitoring@example.org")
-    if match[2].lower() == "localhost":
+    text = plain_address(value)
+    if text.lower().endswith("@localhost"):
         raise ValueError(f"{value!r}: osTicket refuses addresses at localhost; use another domain")
     return text
-
-
-def _is_host(text: str) -> bool:
-    return all(_LABEL.fullmatch(label) for label in text.split("."))
 
 
 def _api_url(value: str) -> str:
@@ -42,19 +35,6 @@ def _api_url(value: str) -> str:
     if value.rstrip("/").endswith((".json", ".email", ".xml")):
         raise ValueError("leave out the last part; write https://HOST/api and not .../api/tickets.json")
     return value
-
-
-def _domain(value: str) -> str:
-    if value and not _is_host(value):
-        raise ValueError(f"{value!r} is no domain; write one like gateway.example.org")
-    return value.lower()
-
-
-def _display_name(value: str) -> str:
-    name = value.strip()
-    if not name or len(name) > 128 or not name.isprintable():
-        raise ValueError("a name is 1 to 128 printable characters")
-    return name
 
 
 def _id_start(value: str) -> str:
@@ -77,7 +57,7 @@ class OsTicketAuth(Section):
 class Requester(Section):
     """Whom the tickets belong to, where the route's fields say nothing else."""
 
-    name: Annotated[str, AfterValidator(_display_name)] = Field(
+    name: Annotated[str, AfterValidator(display_name)] = Field(
         default="Monitoring",
         description="Name of the user that osTicket makes for a new address; a known address keeps its name.",
     )
@@ -86,7 +66,7 @@ class Requester(Section):
     )
 
 
-class OsTicketSettings(HelpdeskSettings):
+class OsTicketSettings(HttpHelpdeskSettings):
     """An osTicket, used over its API for tickets; its ways were observed on version 1.18."""
 
     kind: Literal["osticket"] = Field(description="`osticket`.")
@@ -96,7 +76,7 @@ class OsTicketSettings(HelpdeskSettings):
     )
     auth: OsTicketAuth = Field(description="How osTicket knows us.")
     requester: Requester = Field(description="Whom the tickets belong to.")
-    domain: Annotated[str, AfterValidator(_domain)] = Field(
+    domain: Annotated[str, AfterValidator(addresses.domain)] = Field(
         default="",
         description="Right side of our Message-IDs. Default: the domain of `requester.email`. Do not change it while "
         "tickets are being made: it is how a ticket is found again.",

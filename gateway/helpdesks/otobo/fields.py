@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from gateway.config.values import duration
 from gateway.helpdesks.otobo.settings import WebService
-from gateway.helpdesks.otobo.text import MOST_VALUE, one_line, whole
+from gateway.helpdesks.otobo.text import MOST_VALUE
+from gateway.helpdesks.text import one_line, whole
 from gateway.model.json import JsonObject, JsonValue
 
 DYNAMIC = "DynamicField_"

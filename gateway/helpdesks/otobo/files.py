@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gateway.helpdesks.files import CONTENT_ID, bare_name, describe, listed, media_type, where
-from gateway.helpdesks.otobo.text import whole
+from gateway.helpdesks.text import whole
 from gateway.model.action import AttachmentRef, TicketDraft
 from gateway.model.json import JsonObject
 from gateway.model.reasons import Reason

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, Field, model_validator
 
-from gateway.config.models import HelpdeskSettings, Section
+from gateway.config.models import HttpHelpdeskSettings, Section
 from gateway.config.values import SecretText, Size
 
 
@@ -83,7 +83,7 @@ class OtoboAuth(Section):
     )
 
 
-class WebService(HelpdeskSettings):
+class WebService(HttpHelpdeskSettings):
     """What OTOBO and Znuny have in common: the Generic Interface over REST."""
 
     webservice: str = Field(

@@ -2,7 +2,8 @@
 
 import html as markup
 import re
-import unicodedata
+
+from gateway.helpdesks.text import one_line, whole
 
 MOST_TITLE = 191
 """Characters of a title that are kept; OTOBO cuts longer ones without a word."""
@@ -10,7 +11,6 @@ MOST_VALUE = 8000
 """Characters of a dynamic field. OTOBO keeps as many; a much longer value fails after the ticket was made."""
 NO_TITLE = "(no title)"
 
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]")
 _BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
 
@@ -36,18 +36,6 @@ def subject(text: str) -> str:
 def _shown(text: str) -> str:
     line = one_line(text)
     return f"({line})" if line == "0" else line or NO_TITLE
-
-
-def one_line(text: str) -> str:
-    """Without line breaks, control and invisible characters; blanks joined."""
-    visible = "".join(" " if unicodedata.category(c) in {"Cc", "Zl", "Zp"} else c for c in whole(text))
-    return " ".join("".join(c for c in visible if unicodedata.category(c) != "Cf").split())
-
-
-def whole(text: str) -> str:
-    """Text that can be encoded, without control characters but tabs and line breaks."""
-    known = text.encode("utf-8", "replace").decode("utf-8")  # lone surrogates become question marks
-    return _CONTROL.sub("", known.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def body(text: str, html: str, heading: str, notes: tuple[str, ...], marker: str) -> tuple[str, str]:

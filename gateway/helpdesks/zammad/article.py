@@ -5,13 +5,12 @@ import html as markup
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from gateway.helpdesks.files import File, choose, describe, file_name, listed, where
+from gateway.helpdesks.files import File, before_end, choose, noted
 from gateway.helpdesks.protocol import Order
-from gateway.model.action import AttachmentRef, TicketDraft
+from gateway.model.action import TicketDraft
 from gateway.model.json import JsonObject, JsonValue
-from gateway.model.reasons import Reason
 
 MOST_TITLE = 200
 """Characters: the column holds 250, the usual form field fewer."""
@@ -22,7 +21,6 @@ NO_TITLE = "(no subject)"
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 # Of foreign HTML it would subscribe people to the ticket, or fail the whole create.
 _MENTION = re.compile(r"""\sdata-mention-user-id\s*=\s*("[^"]*"|'[^']*'|[^\s>]*)""", re.IGNORECASE)
-_BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 
 
 def title(text: str) -> str:
@@ -76,48 +74,8 @@ def with_line(article: JsonObject, line: str) -> JsonObject:
     """The article with one more line at its end."""
     body = str(article["body"])
     if article["content_type"] == "text/html":
-        return {**article, "body": _before_end(body, f"<p>{markup.escape(line)}</p>")}
+        return {**article, "body": before_end(body, f"<p>{markup.escape(line)}</p>")}
     return {**article, "body": f"{body.rstrip()}\n\n{line}"}
-
-
-def split(draft: TicketDraft, *, most: int) -> tuple[TicketDraft, ...]:
-    """The draft with the files that fit into one request of ``most`` octets, then quiet follow-ups with the others.
-
-    A single file above ``most`` goes nowhere; the ticket names it with size and digest.
-    """
-    groups: list[list[AttachmentRef]] = [[]]
-    room = most
-    notes: list[str] = []
-    big = False
-    for number, ref in enumerate(draft.attachments, 1):
-        name = file_name(ref.filename, number)
-        if ref.size > most:
-            big = True
-            notes.append(f"Not attached, because it is too big: {describe(ref, name)}{where(ref)}")
-            continue
-        if ref.size > room:
-            groups.append([])
-            room = most
-        if len(groups) > 1:
-            notes.append(f"Follows in a message of its own: {name} ({ref.size} bytes)")
-        groups[-1].append(ref)
-        room -= ref.size
-    if not notes:
-        return (draft,)
-    text, html = _noted(draft.text, draft.html, notes)
-    reasons = (*draft.reasons, Reason.ATTACHMENT_TOO_BIG) if big else draft.reasons
-    head = replace(draft, text=text, html=html, attachments=tuple(groups[0]), reasons=tuple(dict.fromkeys(reasons)))
-    return head, *(_follow_up(draft, refs) for refs in groups[1:])
-
-
-def _follow_up(draft: TicketDraft, refs: Sequence[AttachmentRef]) -> TicketDraft:
-    return TicketDraft(
-        title=draft.title,
-        text=f"Too much for the first message of this ticket:\n{listed(refs)}",
-        fields=draft.fields,
-        attachments=tuple(refs),
-        quiet=True,
-    )
 
 
 def _body(
@@ -127,16 +85,16 @@ def _body(
     rich = _MENTION.sub("", _printable(html)).strip()
     if rich:
         shown, others = _inline(rich, files)
-        _, shown = _noted("", shown, notes)
+        _, shown = noted("", shown, notes)
         if len(shown) <= MOST_BODY:
             return shown, True, others
         named = rich
         for file in files:
             named = named.replace(f"cid:{file.content_id}", "") if file.content_id else named
-        _, named = _noted("", named, notes)
+        _, named = noted("", named, notes)
         if len(named) <= MOST_BODY:
             return named, True, files
-    text, _ = _noted(_printable(draft.text).strip() or title(draft.title), "", notes)
+    text, _ = noted(_printable(draft.text).strip() or title(draft.title), "", notes)
     if len(text) > MOST_BODY:
         text = text[:MOST_BODY] + "\n\n[The text was longer than the help desk takes and ends here.]"
     return text, False, files
@@ -153,20 +111,6 @@ def _inline(html: str, files: Sequence[File]) -> tuple[str, list[File]]:
         else:
             others.append(file)
     return html, others
-
-
-def _noted(text: str, html: str, notes: Sequence[str]) -> tuple[str, str]:
-    if not notes:
-        return text, html
-    if html:
-        html = _before_end(html, "<hr><p>" + "<br>".join(markup.escape(note) for note in notes) + "</p>")
-    return text.rstrip() + "\n\n" + "\n".join(notes), html
-
-
-def _before_end(html: str, block: str) -> str:
-    ends = list(_BODY_END.finditer(html))
-    at = ends[-1].start() if ends else len(html)
-    return html[:at] + block + html[at:]
 
 
 def _printable(text: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
+from gateway.helpdesks.files import split
 from gateway.helpdesks.http import failure_outcome
 from gateway.helpdesks.operations import TicketState
 from gateway.helpdesks.protocol import CallFailed, Capabilities, Certainty, Http, Order
@@ -100,7 +101,7 @@ class ZammadConnector:
 
     def split(self, kind: ActionKind, draft: TicketDraft) -> tuple[TicketDraft, ...]:  # noqa: ARG002 - the same for all
         """More files than one request takes follow in requests of their own."""
-        return article.split(draft, most=self._settings.max_request)
+        return split(draft, most=self._settings.max_request)
 
     def prepare(self, order: Order) -> bytes:
         """The stored request: the keys of the ticket, and the article.

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from gateway.config.models import HelpdeskSettings, Section, expression
+from gateway.config.models import HttpHelpdeskSettings, Section, expression
 from gateway.config.values import SecretText, Size
 
 _URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
@@ -93,7 +93,7 @@ class ZammadStates(Section):
     )
 
 
-class ZammadSettings(HelpdeskSettings):
+class ZammadSettings(HttpHelpdeskSettings):
     """A Zammad, used over its REST API. Built after its documentation and source; not tried on a live server."""
 
     kind: Literal["zammad"] = Field(description="`zammad`.")

@@ -5,7 +5,7 @@ import json
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from gateway.config.models import HelpdeskSettings
+from gateway.config.models import HttpHelpdeskSettings
 from gateway.helpdesks.osticket.connector import OsTicketConnector, Stored
 from gateway.helpdesks.osticket.fields import DOCUMENTED, check_fields, checked
 from gateway.helpdesks.protocol import CallFailed, Connector
@@ -240,7 +240,7 @@ def test_a_setting_of_another_kind_is_a_fault_of_ours() -> None:
     with pytest.raises(TypeError):
         HELPDESK_KINDS["osticket"].connect("desk", Other())
     with pytest.raises(KeyError):
-        connect("desk", HelpdeskSettings(kind="none", url="x"))
+        connect("desk", HttpHelpdeskSettings(kind="none", url="x"))
 
 
 def test_every_action_is_done_or_has_a_substitute_with_its_reason() -> None:

@@ -1,4 +1,4 @@
-"""Mails for `tickets.email`, octet for octet the same for the same action.
+"""Mails to helpdesks, octet for octet the same for the same action.
 
 Built by hand: the standard library chooses boundaries at random, and what goes out must be repeatable (the same
 Message-ID, the same octets). RFC 5322 (lines and headers), 2045 to 2047 (MIME), 2231 (file names), 3834 (Auto-Submitted).
@@ -25,7 +25,7 @@ class Mail:
 
     ``token`` is put before the subject in plain ASCII (``[#123456]``). ``references`` are Message-IDs with their angle
     brackets; the first is also what the mail answers. ``auto_submitted``: no confirmation is sent for it, and it does not
-    reopen a closed ticket.
+    reopen a closed ticket. ``headers`` are further ones, by names that are checked where they are configured.
     """
 
     message_id: str
@@ -41,13 +41,18 @@ class Mail:
     token: str = ""
     references: tuple[str, ...] = ()
     auto_submitted: bool = True
+    copies: tuple[str, ...] = ()
+    reply_to: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
-def build(mail: Mail) -> str:
+def as_text(mail: Mail) -> str:
     """The mail as pure ASCII text with CRLF line ends."""
     headers = [
         f"From: {_mailbox(mail.sender_name, mail.sender)}",
         f"To: <{mail.to}>",
+        *([f"Cc: {_list(mail.copies)}"] if mail.copies else []),
+        *([f"Reply-To: <{mail.reply_to}>"] if mail.reply_to else []),
         f"Subject: {_subject(mail)}",
         f"Date: {format_datetime(datetime.fromtimestamp(int(mail.at), UTC))}",
         f"Message-ID: {mail.message_id}",
@@ -57,8 +62,13 @@ def build(mail: Mail) -> str:
         headers += [f"In-Reply-To: {mail.references[0]}", f"References: {folded}"]
     if mail.auto_submitted:
         headers.append("Auto-Submitted: auto-generated")
+    headers += [f"{name}: {_words(value)}" for name, value in mail.headers]
     headers.append("MIME-Version: 1.0")
     return "\r\n".join(headers) + "\r\n" + _body(mail)
+
+
+def _list(addresses: tuple[str, ...]) -> str:
+    return ",\r\n ".join(f"<{address}>" for address in addresses)
 
 
 def _body(mail: Mail) -> str:
