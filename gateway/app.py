@@ -135,13 +135,13 @@ class Gateway:
             free=free_bytes(path.parent),
         )
         self._health = Health({"journal": journal_check(self.journal, self._clock)})
-        self._build_door()
-        self._servers = HttpServers(self._door, self.config.server.http, short_way=self._door.take)
-        operations = Operations(
+        self._operations = Operations(
             self.journal, lambda: self.rules, self.pipeline.accept, self._wake_all, silenced=self._silence
         )
+        self._build_door()
+        self._servers = HttpServers(self._door, self.config.server.http, short_way=self._door.take)
         self._control = HttpServers(
-            control_app(operations, self),
+            control_app(self._operations, self),
             HttpServer(listen=f"unix:{control_path(path)}"),
         )
         self._build_pipe(spool_path(self.config))
@@ -321,6 +321,7 @@ class Gateway:
             mounts=self._mounts,
             now=self._clock,
             on_broken=self._fail,
+            keeper=self._operations,
         )
 
     def _deliver_to(self, name: str) -> None:

@@ -14,8 +14,7 @@ from gateway.model.reasons import Reason
 from gateway.model.receipt import Accepted, NewReceipt, Receipt, ReceiptStatus
 from gateway.model.silence import Silence
 from gateway.quarantine import REPLAY_OF
-from gateway.routing.errors import RuleErrors
-from gateway.routing.silences import compile_silence
+from gateway.routing.silences import MOST, UnfitSilence, compile_silence
 from gateway.ruleset import UNROUTED, Ruleset
 
 SHORTEST = 8
@@ -33,7 +32,15 @@ class Replayed:
 
 
 class Refused(Exception):
-    """What was asked cannot be done; the message says why, for people."""
+    """What was asked cannot be done; the message says why, for people.
+
+    ``place`` is the field at fault, where there is one.
+    """
+
+    def __init__(self, message: str, place: str = "") -> None:
+        """``message`` names the fault and the way out."""
+        super().__init__(message)
+        self.place = place
 
 
 class Operations:
@@ -81,8 +88,10 @@ class Operations:
         """
         try:
             compile_silence(silence)
-        except (RuleErrors, ValueError) as fault:
-            raise Refused(str(fault)) from None
+        except UnfitSilence as fault:
+            raise Refused(str(fault), fault.place) from None
+        if sum(one.ends_at > silence.made_at for one in await self._journal.reader().silences()) >= MOST:
+            raise Refused(f"{MOST} silences are in force or to come, and that is the most; end some, or make a rule")
         await self._journal.put_silence(silence)
         await self._tell_silences()
 

@@ -7,7 +7,7 @@ message that says so (`NOT_BUILT_YET`).
 from typing import Annotated, Literal
 
 import re2
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from gateway.config.values import Duration, Rate, Secret, SecretText, Size
 from gateway.model.message_ids import LEAST_KEY
@@ -183,9 +183,21 @@ class Dns(Section):
 
 
 class Operator(Section):
-    """Who may read every receipt and the operators' addresses."""
+    """Who may read every receipt, make silences, and use the operators' other addresses."""
 
-    bearer: SecretText = Field(description="Token of the operators (`Authorization: Bearer ...`).")
+    bearer: SecretText | None = Field(
+        default=None, description="Token of the operators (`Authorization: Bearer ...`); its name is `operator`."
+    )
+    tokens: dict[str, SecretText] = Field(
+        default_factory=dict,
+        description="Further tokens, each under a name of its own, which stands with what is done with it.",
+    )
+
+    @model_validator(mode="after")
+    def _has_a_token(self) -> "Operator":
+        if self.bearer is None and not self.tokens:
+            raise ValueError("operators need a token: name it in `bearer`, or several by their names in `tokens`")
+        return self
 
 
 class Log(Section):

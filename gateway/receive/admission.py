@@ -113,6 +113,18 @@ def stopping() -> Problem:
     )
 
 
+def no_room() -> Problem:
+    """The answer while the journal's disk is full."""
+    return Problem(503, Refusal.NO_ROOM, "The journal has no room.", hint="Try again later.", retry_after=30)
+
+
+def journal_lost() -> Problem:
+    """The answer when the journal is broken, and the process about to end."""
+    return Problem(
+        503, Refusal.JOURNAL_BROKEN, "The journal failed; the gateway starts anew.", retry_after=30, close=True
+    )
+
+
 class Bucket:
     """A token bucket: ``count`` requests at once, refilled evenly over ``per`` seconds."""
 

@@ -22,7 +22,7 @@ from gateway.model.incident import TicketRef
 from gateway.model.receipt import Accepted, NewReceipt
 from gateway.observability.health import Health
 from gateway.observability.metrics import Metrics
-from gateway.receive.admission import Admission, stopping
+from gateway.receive.admission import Admission, journal_lost, no_room, stopping
 from gateway.receive.auth import Claim, Signed, without_fields
 from gateway.receive.body import Body, Gone, Refused, declared_length
 from gateway.receive.connection import ARRIVING
@@ -30,6 +30,7 @@ from gateway.receive.delivery_keys import duplicate_key, kept_headers
 from gateway.receive.doors import Door, Doors
 from gateway.receive.intake import Intake, IntakeClosed
 from gateway.receive.problems import Header, Problem, Refusal, send_answer, send_problem
+from gateway.receive.silences import Keeper, Silences
 from gateway.receive.status import Pages, ticket_json
 from gateway.receive.whole import Whole
 from gateway.sources.protocol import Malformed, SourceKind
@@ -58,11 +59,13 @@ def build_app(
     mounts: Mapping[str, ASGIApp] | None = None,
     now: Callable[[], float] = time.time,
     on_broken: Callable[[BaseException], None] = lambda _error: None,
+    keeper: Keeper | None = None,
 ) -> "Front":
     """The whole HTTP side of a gateway.
 
     ``mounts`` are further applications by path prefix (``/sandbox``). ``on_broken`` is told once the journal is lost:
-    the process must then end. Counters in ``admission`` are kept fresh by its `watch`, which the caller runs as a task.
+    the process must then end. Without a ``keeper`` there is no ``/silences``. Counters in ``admission`` are kept fresh by
+    its `watch`, which the caller runs as a task.
     """
     doors = Doors(sources, kinds, server)
     public = _public_prefix(server)
@@ -75,7 +78,15 @@ def build_app(
         on_broken=on_broken, status_prefix=public + "/receipts/",
     )  # fmt: skip
     mounted = Router(routes=[Mount(prefix, app) for prefix, app in (mounts or {}).items()], default=pages.not_found)
-    return Front(server.http.base_path, inbox, pages, mounted, tuple(mounts or ()))
+    silences = (
+        Silences(
+            keeper, reader, server.operator, admission,
+            timeout=server.http.body_timeout, on_broken=on_broken, now=now,
+        )
+        if keeper is not None
+        else None
+    )  # fmt: skip
+    return Front(server.http.base_path, inbox, pages, silences, mounted, tuple(mounts or ()))
 
 
 def _public_prefix(server: Server) -> str:
@@ -86,10 +97,19 @@ def _public_prefix(server: Server) -> str:
 class Front:
     """The dispatcher, and the guard that turns a fault of ours into 503 with an id."""
 
-    def __init__(self, base: str, inbox: "Inbox", pages: Pages, mounted: ASGIApp, prefixes: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        base: str,
+        inbox: "Inbox",
+        pages: Pages,
+        silences: Silences | None,
+        mounted: ASGIApp,
+        prefixes: tuple[str, ...],
+    ) -> None:
         self._base = base
         self._inbox = inbox
         self._pages = pages
+        self._silences = silences
         self._mounted = mounted
         self._prefixes = prefixes
 
@@ -115,6 +135,8 @@ class Front:
         try:
             if path.startswith("/in/"):
                 await self._inbox.deliver(scope, receive, send, path[4:])
+            elif self._silences is not None and (path == "/silences" or path.startswith("/silences/")):
+                await self._silences.serve(scope, receive, send, path)
             else:
                 await self._pages.serve(scope, send, path)
         except Gone:
@@ -372,22 +394,12 @@ class Inbox:
         try:
             accepted = await accepting
         except JournalFull as error:
-            raise Refused(
-                Problem(503, Refusal.NO_ROOM, "The journal has no room.", hint="Try again later.", retry_after=30)
-            ) from error
+            raise Refused(no_room()) from error
         except IntakeClosed:
             raise Refused(stopping()) from None
         except JournalBroken as error:
             self._on_broken(error)
-            raise Refused(
-                Problem(
-                    503,
-                    Refusal.JOURNAL_BROKEN,
-                    "The journal failed; the gateway starts anew.",
-                    retry_after=30,
-                    close=True,
-                )
-            ) from error
+            raise Refused(journal_lost()) from error
         self._count(door, accepted, begun)
         return accepted
 

@@ -27,6 +27,7 @@ class Refusal(StrEnum):
     TOO_SLOW = "too_slow"
     BAD_REQUEST = "bad_request"
     MALFORMED = "malformed"
+    SILENCE = "silence"
     RATE = "rate"
     OVERLOAD = "overload"
     NO_ROOM = "no_room"

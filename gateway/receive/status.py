@@ -6,17 +6,18 @@ from datetime import UTC, datetime
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from gateway.config.models import Auth, Server
+from gateway.config.models import Server
 from gateway.journal.protocol import Reader, ReceiptView
 from gateway.model.incident import TicketRef
 from gateway.observability.health import Health
 from gateway.observability.metrics import CONTENT_TYPE, Metrics
 from gateway.receive.admission import Admission
-from gateway.receive.auth import Checker, Claim
+from gateway.receive.auth import Claim
 from gateway.receive.doors import Doors
+from gateway.receive.operators import Operators
 from gateway.receive.problems import Header, Problem, Refusal, send_answer, send_problem
 
-_NO_STORE: Header = (b"cache-control", b"no-store")
+NO_STORE: Header = (b"cache-control", b"no-store")
 _PAGE = b"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>ticket-gateway</title>
 <h1>ticket-gateway</h1>
@@ -41,7 +42,8 @@ def ticket_json(ticket: TicketRef | None) -> dict[str, str] | None:
     return {"helpdesk": ticket.helpdesk, "id": ticket.id, "number": ticket.number, "url": ticket.url}
 
 
-def _iso(at: float) -> str:
+def iso(at: float) -> str:
+    """An instant as answers show it."""
     try:
         return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     except (OverflowError, ValueError, OSError):
@@ -54,7 +56,7 @@ def receipt_json(view: ReceiptView, status_url: str) -> dict[str, object]:
         "id": view.id,
         "status_url": status_url,
         "source": view.source,
-        "received_at": _iso(view.received_at),
+        "received_at": iso(view.received_at),
         "status": view.status.value,
         "reason": view.reason.value if view.reason else None,
         "detail": view.detail,
@@ -89,7 +91,7 @@ def receipt_json(view: ReceiptView, status_url: str) -> dict[str, object]:
         ],
         "timeline": [
             {
-                "at": _iso(line.at),
+                "at": iso(line.at),
                 "what": line.what,
                 "reason": line.reason.value if line.reason else None,
                 "detail": line.detail,
@@ -135,7 +137,7 @@ class Pages:
     ) -> None:
         self._doors = doors
         self._reader = reader
-        self._operator = Checker(Auth(bearer=server.operator.bearer)) if server.operator else Checker(None)
+        self._operators = Operators(server.operator)
         self._health = health
         self._metrics = metrics
         self._admission = admission
@@ -187,11 +189,11 @@ class Pages:
             view = None  # a prefix is good enough for the command line, not here
         address = self._doors.address(scope.get("client"), scope["headers"])
         own = self._owns(view.source if view else "", claim, address)
-        operator = self._operator.proven(claim)
+        operator = bool(self._operators.who(claim))
         if view is None or not (own or operator):
             await send_problem(send, _unseen() if operator or b"authorization" in headers else _unproven())
             return
-        await send_answer(send, 200, _dumps(receipt_json(view, self._prefix + view.id)), headers=(_NO_STORE,))
+        await send_answer(send, 200, _dumps(receipt_json(view, self._prefix + view.id)), headers=(NO_STORE,))
 
     def _owns(self, source: str, claim: Claim, address: str) -> bool:
         door = self._doors.at(source)
@@ -206,7 +208,7 @@ class Pages:
         await send_answer(send, 200, _PAGE, b"text/html; charset=utf-8", _PAGE_HEADERS)
 
     async def _healthz(self, send: Send) -> None:
-        await send_answer(send, 200, b'{"alive":true}', headers=(_NO_STORE,))
+        await send_answer(send, 200, b'{"alive":true}', headers=(NO_STORE,))
 
     async def _readyz(self, send: Send) -> None:
         readiness = await self._health.readiness()
@@ -214,12 +216,12 @@ class Pages:
         checks = {**readiness.checks, "intake": refusal.detail if refusal else None}
         ready = not any(checks.values())
         answer = {"ready": ready, "checks": {name: wrong or "ok" for name, wrong in checks.items()}}
-        await send_answer(send, 200 if ready else 503, _dumps(answer), headers=(_NO_STORE,))
+        await send_answer(send, 200 if ready else 503, _dumps(answer), headers=(NO_STORE,))
 
     async def _scrape(self, send: Send) -> None:
         if self._admission.counts is not None:
             self._metrics.counts(self._admission.counts, self._now())
-        await send_answer(send, 200, self._metrics.render(), CONTENT_TYPE.encode(), (_NO_STORE,))
+        await send_answer(send, 200, self._metrics.render(), CONTENT_TYPE.encode(), (NO_STORE,))
 
 
 def _unseen() -> Problem:

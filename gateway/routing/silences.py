@@ -3,14 +3,34 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gateway.model.json import JsonValue
 from gateway.model.silence import Silence
 from gateway.routing.clauses import Every
-from gateway.routing.errors import RuleError, RuleErrors
+from gateway.routing.errors import RuleError, path_text
 from gateway.routing.fields import Subject
 from gateway.routing.matchers import Compiler
 
 LONGEST = 366 * 86400.0
 """Seconds that a silence may last: what shall never make a ticket belongs into a rule."""
+MOST = 1000
+"""Silences in force or to come: every event is tried on each of them."""
+_LONGEST_TEXT = 2000
+_LONGEST_AUTHOR = 200
+_MOST_VALUES = 200
+
+
+class UnfitSilence(ValueError):
+    """A silence that cannot be.
+
+    ``place`` is the field at fault (`match.host`, `ends_at`), ``hint`` the way out, or empty.
+    """
+
+    def __init__(self, place: str, message: str, hint: str = "", told: str = "") -> None:
+        """``told``: the whole of it as one text, where that is more than ``message`` and ``hint``."""
+        super().__init__(told or (f"{message}; {hint}" if hint else message))
+        self.place = place
+        self.message = message
+        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +50,39 @@ def compile_silence(silence: Silence) -> Silencer:
     """Make it ready.
 
     Raises:
-        RuleErrors: what is wrong with its match.
-        ValueError: it lasts no time or too long, matches everything, or nobody says why.
+        UnfitSilence: its match is wrong or matches everything, it lasts no time or too long, or nobody says why.
     """
     if not silence.match:
-        raise ValueError("a silence without a match would silence everything; name a field")
-    if not silence.comment.strip() or not silence.author.strip():
-        raise ValueError("a silence needs a comment and an author: who reads it later must know why")
+        raise UnfitSilence("match", "a silence without a match would silence everything", "name a field")
+    for place, text, longest in (
+        ("comment", silence.comment, _LONGEST_TEXT),
+        ("author", silence.author, _LONGEST_AUTHOR),
+    ):
+        if not text.strip():
+            told = "a silence needs a comment and an author: who reads it later must know why"
+            raise UnfitSilence(place, told)
+        if len(text) > longest:
+            raise UnfitSilence(place, f"it has {len(text)} characters, and {longest} is the most", "shorten it")
     if silence.ends_at <= silence.starts_at:
-        raise ValueError("a silence must end after it begins")
+        raise UnfitSilence("ends_at", "a silence must end after it begins")
     if silence.ends_at - silence.starts_at > LONGEST:
-        raise ValueError("a silence lasts a year at most; what shall never make a ticket is a route with `drop`")
+        hint = "what shall never make a ticket is a route with `drop`"
+        raise UnfitSilence("ends_at", "a silence lasts a year at most", hint)
     errors: list[RuleError] = []
     test = Compiler(_no_files, {}, errors).match(dict(silence.match), ("match",))
     if errors:
-        raise RuleErrors(errors)
+        first = errors[0]
+        raise UnfitSilence(path_text(first.path), first.message, first.hint, "\n".join(map(str, errors)))
+    if _values(dict(silence.match)) > _MOST_VALUES:
+        raise UnfitSilence("match", f"it names more than {_MOST_VALUES} values", "make several silences, or a rule")
     return Silencer(silence, test)
+
+
+def _values(value: JsonValue) -> int:
+    """How many values a match compares with: what it costs to try it on an event."""
+    if isinstance(value, dict):
+        return sum(map(_values, value.values()))
+    return sum(map(_values, value)) if isinstance(value, list) else 1
 
 
 def compile_silences(silences: Sequence[Silence], now: float) -> tuple[Silencer, ...]:
@@ -59,7 +96,7 @@ def compile_silences(silences: Sequence[Silence], now: float) -> tuple[Silencer,
         if silence.ends_at > now:
             try:
                 ready.append(compile_silence(silence))
-            except (RuleErrors, ValueError):
+            except UnfitSilence:
                 continue
     return tuple(ready)
 
