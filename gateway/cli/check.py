@@ -37,6 +37,7 @@ def check(file: Path | None, config_path: Path, *, online: bool, as_json: bool) 
             {
                 "file": str(path),
                 "ok": not errors and answering,
+                "files": [str(each) for each in config.files] if config is not None else [],
                 "problems": [asdict(problem) for problem in problems],
                 "helpdesks": [asdict(probe) for probe in probes],
             }
@@ -47,6 +48,8 @@ def check(file: Path | None, config_path: Path, *, online: bool, as_json: bool) 
         for probe in probes:
             show(f"{path}: helpdesk {probe.helpdesk}: {probe.detail}", err=not probe.well)
         if config is not None and not errors:
+            for each in config.files[1:]:
+                show(f"{path}: with {each}")
             show(
                 f"{path}: good: {counted(len(config.sources), 'source')}, {counted(len(config.routes), 'route')}, "
                 f"{counted(len(config.helpdesks), 'helpdesk')}"

@@ -22,9 +22,10 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The places of all values, without the values."""
+    """The places of all values, without the values. ``own`` is that of `gateway.config.includes.Whole`."""
 
     spots: Mapping[Path, Spot]
+    own: Mapping[tuple[str, int], int] = field(default_factory=dict)
 
     def at(self, path: Path) -> Spot:
         """The spot of a value, or of the nearest section around it."""
@@ -33,7 +34,7 @@ class Places:
         return self.spots.get(path, Spot(Place(0, 0), "written"))
 
 
-def places_of(root: Node) -> Places:
+def places_of(root: Node, own: Mapping[tuple[str, int], int] | None = None) -> Places:
     """Index a tree. A section or list stands where its key stands, a single value where it begins."""
     spots: dict[Path, Spot] = {(): Spot(root.place, root.origin)}
     waiting: list[tuple[Path, Node]] = [((), root)]
@@ -51,7 +52,7 @@ def places_of(root: Node) -> Places:
             composed = isinstance(each.data, list | dict)
             spots[(*path, step)] = Spot(key_place if composed and key_place else each.place, each.origin)
             waiting.append(((*path, step), each))
-    return Places(spots)
+    return Places(spots, own or {})
 
 
 def without(node: Node, paths: frozenset[Path], path: Path = ()) -> Node:
@@ -73,7 +74,8 @@ def without(node: Node, paths: frozenset[Path], path: Path = ()) -> Node:
 class Config:
     """A whole configuration, with the files it names as they were when it was read.
 
-    ``digest`` is the SHA-256 of the file, the templates and the lists it names, 64 hex digits; secrets are no part of
+    ``files`` are those that it was read from: the main one, then what it includes. ``digest`` is the SHA-256 of all of
+    them, the templates and the lists they name, 64 hex digits; secrets are no part of
     it but where they stand in the file itself. ``secrets`` are the values that a log must never show. ``notes`` are
     warnings and remarks that do not keep the gateway from starting. It prints without any setting.
     """
@@ -92,6 +94,8 @@ class Config:
     places: Places
     notes: tuple[Problem, ...] = field(default=())
     schedules: Mapping[str, ScheduleSettings] = field(default_factory=dict)
+    files: tuple[FilePath, ...] = ()
+    include: str | list[str] = field(default_factory=list)
 
     def __repr__(self) -> str:
         return f"Config({str(self.path)!r}, digest={self.digest[:12]!r})"

@@ -39,10 +39,11 @@ Plain: TypeAlias = "Scalar | list[Plain] | dict[str, Plain]"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in the file, counted from 1."""
+    """A place in the file, counted from 1. ``file`` names it if it is not the main one."""
 
     line: int
     column: int
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,10 @@ class Unreadable(Exception):
         self.hint = hint
 
 
+class Empty(Unreadable):
+    """There is nothing in the file, or only remarks."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """A fault that leaves the rest readable."""
@@ -92,23 +97,23 @@ class Document:
     faults: tuple[Fault, ...]
 
 
-def read_document(raw: bytes) -> Document:
-    """Build the tree of the one document in ``raw``.
+def read_document(raw: bytes, file: str = "") -> Document:
+    """Build the tree of the one document in ``raw``; ``file`` is what its places are told to be in.
 
     Raises:
         Unreadable: if it is no UTF-8, no YAML, too large, too deep, or more than one document.
     """
-    text = _text(raw)
-    builder = _Builder()
+    text = _text(raw, file)
+    builder = _Builder(file)
     try:
         for event in yaml.parse(text, Loader=_LOADER):
             builder.take(event)
     except yaml.MarkedYAMLError as error:
-        raise _syntax(error, text) from None
+        raise _syntax(error, text, file) from None
     except yaml.YAMLError as error:
         raise Unreadable(None, f"this is no YAML: {str(error).splitlines()[0]}") from None
     if builder.root is None:
-        raise Unreadable(None, "the file is empty", "`ticket-gateway init` writes one to start from")
+        raise Empty(None, "the file is empty", "`ticket-gateway init` writes one to start from")
     return Document(builder.root, tuple(builder.faults))
 
 
@@ -200,7 +205,8 @@ class _Anchored:
 class _Builder:
     """Builds the tree of one document from its events."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: str = "") -> None:
+        self._file = file
         self.root: Node | None = None
         self.faults: list[Fault] = []
         self._stack: list[_Open] = []
@@ -211,7 +217,7 @@ class _Builder:
     def take(self, event: Event) -> None:
         """Take the next event."""
         mark = event.start_mark
-        place = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
+        place = Place(mark.line + 1, mark.column + 1, self._file) if mark else Place(1, 1, self._file)
         if isinstance(event, DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
@@ -335,7 +341,7 @@ class _Builder:
         self.faults.append(Fault(tuple(path), place, message, hint))
 
 
-def _text(raw: bytes) -> str:
+def _text(raw: bytes, file: str) -> str:
     if len(raw) > MAX_BYTES:
         raise Unreadable(None, f"the file is larger than {MAX_BYTES // 2**20} MiB")
     try:
@@ -344,21 +350,23 @@ def _text(raw: bytes) -> str:
         line = raw.count(b"\n", 0, error.start) + 1
         start = raw.rfind(b"\n", 0, error.start) + 1
         column = len(raw[start : error.start].decode("utf-8", "replace")) + 1
-        raise Unreadable(Place(line, column), "the file is not UTF-8 here", "save it as UTF-8") from None
+        raise Unreadable(Place(line, column, file), "the file is not UTF-8 here", "save it as UTF-8") from None
     bad = _CONTROL.search(text)
     if bad:
         line = text.count("\n", 0, bad.start()) + 1
         column = bad.start() - text.rfind("\n", 0, bad.start())
-        raise Unreadable(Place(line, column), f"a control character (U+{ord(bad[0]):04X}) stands here", "remove it")
+        raise Unreadable(
+            Place(line, column, file), f"a control character (U+{ord(bad[0]):04X}) stands here", "remove it"
+        )
     return text
 
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 
 
-def _syntax(error: yaml.MarkedYAMLError, text: str) -> Unreadable:
+def _syntax(error: yaml.MarkedYAMLError, text: str, file: str) -> Unreadable:
     mark = error.problem_mark or error.context_mark
-    place = Place(mark.line + 1, mark.column + 1) if mark else None
+    place = Place(mark.line + 1, mark.column + 1, file) if mark else None
     line = text.splitlines()[mark.line] if mark and mark.line < len(text.splitlines()) else ""
     problem = str(error.problem or "")
     if "\t" in line[: len(line) - len(line.lstrip())] or "'\\t'" in problem:

@@ -1,7 +1,7 @@
 """The files that a configuration names: ticket templates and lists for ``in_file``, read once, with caps."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 
 from gateway.config.config import Templates
@@ -60,9 +60,9 @@ def named_lists(root: Node) -> Iterator[tuple[Path, str]]:
             yield path, node.data
 
 
-def digest_of(raw: bytes, templates: Templates, lists: Mapping[str, tuple[str, ...]]) -> str:
-    """Names a configuration with all its files, 64 hex digits."""
-    digest = hashlib.sha256(hashlib.sha256(raw).digest())
+def digest_of(raws: Sequence[bytes], templates: Templates, lists: Mapping[str, tuple[str, ...]]) -> str:
+    """Names a configuration with all its files, 64 hex digits. ``raws``: the main file, then what it includes."""
+    digest = hashlib.sha256(b"".join(hashlib.sha256(raw).digest() for raw in raws))
     for folder, files in sorted(templates.items()):
         for name, text in sorted(files.items()):
             digest.update(f"\x00{folder}/{name}\x00".encode() + hashlib.sha256(text.encode()).digest())

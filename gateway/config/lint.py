@@ -4,16 +4,19 @@ import ipaddress
 import stat
 import zoneinfo
 from collections.abc import Iterator
+from pathlib import Path as FilePath
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
+from gateway.config.includes import shown_path
+from gateway.config.lint_includes import INCLUDE_CHECKS
 from gateway.config.lint_mail import MAIL_CHECKS
 from gateway.config.lint_routes import ROUTE_CHECKS
 from gateway.config.lint_senders import SENDER_CHECKS
 from gateway.config.listen import listens, parse_listen
 from gateway.config.models import Auth, HttpHelpdeskSettings
-from gateway.config.problems import Path, Problem, did_you_mean, in_order
+from gateway.config.problems import Level, Path, Problem, did_you_mean, in_order
 from gateway.config.subject import Check, Note, Subject, error, warning
 from gateway.config.values import Secret
 from gateway.receive.smtp.mailroom import recipients_of
@@ -31,8 +34,8 @@ def check(subject: Subject) -> tuple[Problem, ...]:
             if note.file:
                 found = Problem(note.file, note.line, 1 if note.line else 0, (), note.message, note.hint, note.level)
             else:
-                path = str(config.path)
-                found = Problem(path, place.line, place.column, note.path, note.message, note.hint, note.level)
+                file, path = place.file or str(config.path), shown_path(note.path, config.places.own)
+                found = Problem(file, place.line, place.column, path, note.message, note.hint, note.level)
             problems.append(found)
     return in_order(problems)
 
@@ -171,26 +174,32 @@ def plain_secrets(subject: Subject) -> Iterator[Note]:
     """Secrets come from outside the file, but for the sandbox."""
     config = subject.config
     loopback = only_loopback(subject)
-    exposed = False
+    exposed: dict[str, None] = {}  # the files in which they stand
     groups: list[tuple[Path, BaseModel]] = [(("server",), config.server)]
     groups += [(("sources", name), source) for name, source in config.sources.items()]
     groups += [(("helpdesks", name), each) for name, each in config.helpdesks.items() if not each.sandbox]
     for prefix, model in groups:
         for path, _ in secrets_in(model, prefix):
-            origin = config.places.at(path).origin
+            spot = config.places.at(path)
+            origin = spot.origin
             if origin == "written":
-                exposed = True
+                exposed[spot.place.file] = None
                 yield warning(path, "a secret in plain text", "write ${env:NAME} or ${file:PATH} in its place")
             elif origin == "default" and not loopback:
-                exposed = True
+                exposed[spot.place.file] = None
                 yield warning(path, "the default in this file serves as secret", "set the variable")
-    if exposed and _others_read(subject):
-        yield warning((), "everybody on this machine can read this file and the secrets in it", "chmod 640 it")
+    for file in exposed:
+        if _others_read(FilePath(file or config.path)):
+            message = "everybody on this machine can read this file and the secrets in it"
+            if file:
+                yield Note(Level.WARNING, (), message, "chmod 640 it", file=file)
+            else:
+                yield warning((), message, "chmod 640 it")
 
 
-def _others_read(subject: Subject) -> bool:
+def _others_read(file: FilePath) -> bool:
     try:
-        return bool(subject.config.path.stat().st_mode & stat.S_IROTH)
+        return bool(file.stat().st_mode & stat.S_IROTH)
     except (OSError, ValueError):
         return False
 
@@ -274,6 +283,7 @@ CHECKS: tuple[Check, ...] = (
     plain_secrets,
     helpdesk_addresses,
     settle_times,
+    *INCLUDE_CHECKS,
     *MAIL_CHECKS,
     *SENDER_CHECKS,
     *ROUTE_CHECKS,

@@ -17,6 +17,7 @@ from gateway.routing.schedules import weekly_of, window_of, zone_of
 def former_names(subject: Subject) -> Iterator[Note]:
     """A former name belongs to one route only, and is no other's name now."""
     owner: dict[str, int] = {}
+    names = {index: route.name for index, route in subject.routes}
     for index, route in subject.routes:
         owner.setdefault(route.name, index)
     former: dict[str, int] = {}
@@ -24,7 +25,7 @@ def former_names(subject: Subject) -> Iterator[Note]:
         for was in [route.was] if isinstance(route.was, str) else route.was:
             other = owner.get(was, former.get(was))
             if other is not None:
-                hint = f"routes[{other}] has it" if other != index else "remove it"
+                hint = f"route '{names[other]}' has it" if other != index else "remove it"
                 yield error(("routes", index, "was"), f"the former name '{was}' is taken", hint)
             former[was] = index
 

@@ -10,8 +10,9 @@ from pydantic import BaseModel, ValidationError
 
 from gateway.config import lint
 from gateway.config.config import Config, Places, Templates, places_of, without
-from gateway.config.document import Node, Place, Unreadable, child, plain, read_document, walk
+from gateway.config.document import Fault, Node, Place, Unreadable, child, plain, read_document, walk
 from gateway.config.files import FileFault, digest_of, named_lists, read_list, read_templates
+from gateway.config.includes import Whole, include
 from gateway.config.messages import findings, shown_value, unitless
 from gateway.config.models import (
     NOT_BUILT_YET,
@@ -60,11 +61,13 @@ def load(raw: bytes, *, path: FilePath, env: Mapping[str, str], registries: Regi
         place = error.place or Place(0, 0)
         raise ConfigErrors([Problem(str(path), place.line, place.column, (), error.message, error.hint)]) from None
     filled = fill(document.root, env=env, folder=path.parent)
-    loading = _Loading(path, raw, registries or default_registries())
-    for fault in (*document.faults, *filled.faults):
-        loading.add(fault.path, fault.place, fault.message, fault.hint)
-    config = loading.config(filled.root, filled.secrets)
-    masked = without_secrets(loading.problems, filled.secrets)  # not those written in the file: they may be plain words
+    whole = include(filled.root, path, env)
+    loading = _Loading(path, raw, registries or default_registries(), whole)
+    for fault in (*document.faults, *filled.faults, *whole.faults):
+        loading.told(fault)
+    outside = tuple(dict.fromkeys((*filled.secrets, *whole.secrets)))
+    config = loading.config(whole.root, outside)
+    masked = without_secrets(loading.problems, outside)  # not those written in the file: they may be plain words
     errors = [problem for problem in masked if problem.level is Level.ERROR]
     if config is None or errors:
         raise ConfigErrors(_once(errors))
@@ -72,24 +75,31 @@ def load(raw: bytes, *, path: FilePath, env: Mapping[str, str], registries: Regi
 
 
 class _Loading:
-    """Gathers what one file says, and what is wrong with it."""
+    """Gathers what a file says with all that it includes, and what is wrong with it."""
 
-    def __init__(self, path: FilePath, raw: bytes, registries: Registries) -> None:
+    def __init__(self, path: FilePath, raw: bytes, registries: Registries, whole: Whole) -> None:
         self._path = path
         self._raw = raw
         self._registries = registries
+        self._whole = whole
         self.problems: list[Problem] = []
 
     def add(self, path: Path, place: Place, message: str, hint: str = "") -> None:
-        """Note an error."""
-        self.problems.append(Problem(str(self._path), place.line, place.column, path, message, hint))
+        """Note an error; ``path`` leads through the whole."""
+        self.told(Fault(self._whole.shown(path), place, message, hint))
+
+    def told(self, fault: Fault) -> None:
+        """Note an error; its path leads through the file in which it stands."""
+        place = fault.place
+        file = place.file or str(self._path)
+        self.problems.append(Problem(file, place.line, place.column, fault.path, fault.message, fault.hint))
 
     def config(self, root: Node, outside: tuple[str, ...]) -> Config | None:
         """The configuration as far as it can be understood; None if not even its outline can."""
         if not isinstance(root.data, dict):
             self.add((), root.place, f"the file must be a section with `version: 1` and more, not {shown_value(root)}")
             return None
-        places = places_of(root)
+        places = places_of(root, self._whole.own)
         root = self._built(root, places)
         outline = self._outline(root)
         sources = dict(self._sources(root))
@@ -112,10 +122,12 @@ class _Loading:
             unrouted=unrouted,
             templates=templates,
             in_files=lists,
-            digest=digest_of(self._raw, templates, lists),
+            files=(self._path, *self._whole.files),
+            digest=digest_of([self._raw, *self._whole.files.values()], templates, lists),
             secrets=tuple(dict.fromkeys([*outside, *(s.reveal() for m in models for _, s in lint.secrets_in(m))])),
             places=places,
             schedules=outline.schedules if outline is not None else {},
+            include=outline.include if outline is not None else [],
         )
         subject = lint.Subject(
             config=config,
@@ -126,7 +138,8 @@ class _Loading:
             helpdesk_names=_names(root, "helpdesks"),
             whole=not self.problems,
         )
-        notes = lint.check(subject)
+        twice = {(p.file, p.line, p.column) for p in self.problems if p.path[-1:] == ("name",)}
+        notes = [note for note in lint.check(subject) if (note.file, note.line, note.column) not in twice]
         self.problems.extend(notes)
         return _noted(config, tuple(without_secrets(in_order(notes), outside)))
 
@@ -290,4 +303,4 @@ def _noted(config: Config, notes: tuple[Problem, ...]) -> Config:
 
 def _once(problems: list[Problem]) -> list[Problem]:
     """One problem per place and message: what stands behind an alias is met more than once."""
-    return list({(p.line, p.column, p.message, p.hint, p.level): p for p in reversed(problems)}.values())
+    return list({(p.file, p.line, p.column, p.message, p.hint, p.level): p for p in reversed(problems)}.values())

@@ -625,6 +625,11 @@ class File(Section):
     """The whole file, but for the settings of each kind, which their own models check."""
 
     version: Literal[1] = Field(description="Version of the grammar.")
+    include: str | list[str] = Field(
+        default=[],
+        description="Further files with `sources`, `helpdesks`, `schedules` and `routes`: a name or pattern "
+        "(`routes.d/*.yaml`), or a list of them; see [large sites](large-sites.md).",
+    )
     server: Server = Field(default_factory=Server, description="What the gateway itself needs.")
     sources: dict[str, JsonValue] = Field(default={}, description="Who may send, by name: served at `/in/NAME`.")
     helpdesks: dict[str, JsonValue] = Field(default={}, description="Where tickets are made, by name.")

@@ -281,7 +281,7 @@ ADDED: dict[str, tuple[str, list[str]]] = {
     ),
     "a former name that is in use": (
         "  - name: b\n    was: alerts\n    match: {host: x}\n    drop: {reason: x}\n",
-        ["routes.yaml:20:10: routes[1].was: the former name 'alerts' is taken; routes[0] has it"],
+        ["routes.yaml:20:10: routes[1].was: the former name 'alerts' is taken; route 'alerts' has it"],
     ),
     "an empty reason and a name with a blank": (
         "  - name: b\n    drop: {reason: ''}\n  - name: 'a b'\n    drop: {reason: x}\n",
