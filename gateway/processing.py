@@ -18,6 +18,7 @@ from gateway.incidents.threads import Case, Verdict, is_unverified
 from gateway.incidents.timers import closed_for_good, lapsed
 from gateway.incidents.transition import Transition, Wish
 from gateway.journal.protocol import (
+    ALSO,
     EventRecord,
     HeldAction,
     HistoryLine,
@@ -191,11 +192,14 @@ def _follow(work: _Work, routed: RoutedEvent, incidents: Sequence[Incident]) -> 
         if position == 0:
             detail = "; ".join(part for part in (transition.detail, work.joined.detail) if part)
             _note(work, routed, transition.reason, detail, incident.route, incident.id)
+        else:
+            _also(work, routed, transition.reason, transition.detail, incident.route, incident.id)
 
 
 def _targets(work: _Work, routed: RoutedEvent) -> None:
-    """An event that its rules take."""
-    for position, target in enumerate(routed.targets):
+    """An event that its rules take. The first that makes a ticket speaks for it; without any, the one that drops it."""
+    by_weight = sorted(routed.targets, key=lambda one: (one.rule.plan is None, one.rule.route.drop is None))
+    for target in routed.targets:
         name = target.rule.route.name
         if target.rule.route.drop is not None:
             reason, detail, incident = Reason.DROPPED_BY_RULE, target.rule.route.drop.reason, ""
@@ -205,8 +209,10 @@ def _targets(work: _Work, routed: RoutedEvent) -> None:
             transition = _take(work, routed, target, target.rule.plan)
             reason, detail = transition.reason, transition.detail
             incident = transition.incident.id if transition.incident is not None else ""
-        if position == 0:
+        if target is by_weight[0]:
             _note(work, routed, reason, detail, name, incident)
+        else:
+            _also(work, routed, reason, detail, name, incident)
 
 
 def _take(work: _Work, routed: RoutedEvent, target: Target, plan: Plan) -> Transition:
@@ -426,6 +432,12 @@ def _note(
         ),
     )
     _line(work, "correlated", reason, detail or (f"route {route_name}" if route_name else ""), routed.index, incident)
+
+
+def _also(work: _Work, routed: RoutedEvent, reason: Reason, detail: str, route_name: str, incident: str) -> None:
+    """Write down what became of an event under a further route."""
+    told = f"{ALSO}{route_name}{f': {detail}' if detail else ''}"
+    _line(work, "correlated", reason, told, routed.index, incident)
 
 
 def _line(work: _Work, what: str, reason: Reason, detail: str, index: int | None, incident: str) -> None:

@@ -63,13 +63,14 @@ class TicketWaiters:
             )
             return Progress(view.ticket, created=created, done=True)
         new = False
-        for incident in view.incidents:
-            waiting = self._by_incident.setdefault(incident.id, set())
+        first = dict.fromkeys(event.incident for event in view.events if event.incident)  # not those of further routes
+        for incident in first:
+            waiting = self._by_incident.setdefault(incident, set())
             new |= receipt_id not in waiting
             waiting.add(receipt_id)
         if new:  # what was delivered between the look and this was told to nobody
             return await self._look(receipt_id)
-        return None if view.incidents else Progress(None, done=True)
+        return None if first else Progress(None, done=True)
 
     def processed(self, processed: Processed, incidents: Mapping[str, Incident]) -> None:
         """A receipt was processed: its incidents are known now."""

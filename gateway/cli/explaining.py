@@ -14,7 +14,7 @@ from gateway.cli.terminal import block
 from gateway.config.values import duration_text
 from gateway.facts import Facts
 from gateway.helpdesks.protocol import Order
-from gateway.journal.protocol import IncidentChange, Processed, ReceiptView
+from gateway.journal.protocol import ALSO, IncidentChange, Processed, ReceiptView
 from gateway.judging import Routed, RoutedEvent, route
 from gateway.model.action import ActionKind, NewAction
 from gateway.model.event import Event, event_to_json
@@ -166,7 +166,9 @@ def _remarks(processed: Processed, index: int, told: Reason) -> list[str]:
     """What else was found out about an event, or how its incident was found, beside the reason that is told already."""
     remarks: list[str] = []
     for line in processed.history:
-        if line.event == index and line.reason is not None and line.reason is not told:
+        if line.event == index and line.reason is not None and line.detail.startswith(ALSO):
+            remarks.append(f"{line.detail}: {line.reason.value}: {line.reason.explain()}")
+        elif line.event == index and line.reason is not None and line.reason is not told:
             remarks.append(f"{line.reason.value}: {line.reason.explain()}{f' ({line.detail})' if line.detail else ''}")
         elif line.event == index and line.reason is told and line.detail and not line.detail.startswith("route "):
             remarks.append(f"because   {line.detail}")

@@ -7,7 +7,7 @@ import orjson
 from gateway.cli.common import counted, moment
 from gateway.cli.shapes import iso
 from gateway.cli.terminal import block
-from gateway.journal.protocol import ActionView, AttemptView, EventView, HistoryLine, ReceiptView
+from gateway.journal.protocol import ALSO, ActionView, AttemptView, EventView, HistoryLine, ReceiptView
 from gateway.model.action import ActionKind, ActionStatus
 from gateway.model.incident import Incident, IncidentState
 from gateway.model.reasons import Reason
@@ -43,12 +43,13 @@ def story(view: ReceiptView) -> str:
         f"  from {view.source}{f' ({view.peer})' if view.peer else ''} at {moment(view.received_at)}, {_bytes(view)}",
         f"  {_stands(view)}",
     ]
-    if view.ticket is not None:
-        lines.append(f"  ticket {view.ticket.number} in {view.ticket.helpdesk}  {view.ticket.url}".rstrip())
+    tickets = dict.fromkeys(incident.ticket for incident in view.incidents if incident.ticket is not None)
+    lines += [f"  ticket {ticket.number} in {ticket.helpdesk}  {ticket.url}".rstrip() for ticket in tickets]
     lines += [f"  warning: {warning}" for warning in dict.fromkeys(view.warnings)]
     incidents = {incident.id: incident for incident in view.incidents}
     for event in view.events:
         lines += ["", *_event(event, incidents.get(event.incident), _beside(view.timeline, event))]
+        lines += _further(view.timeline, event, incidents)
     for action in view.actions:
         lines += ["", *_action(action)]
     if not view.actions and view.status is ReceiptStatus.PROCESSED:
@@ -77,8 +78,20 @@ def _stands(view: ReceiptView) -> str:
 
 def _beside(timeline: Sequence[HistoryLine], event: EventView) -> list[Reason]:
     """What else was found out when the event was processed: why a mail did not join a ticket, for example."""
-    found = (line.reason for line in timeline if line.event == event.index and line.what == "correlated")
+    of_event = (line for line in timeline if line.event == event.index and line.what == "correlated")
+    found = (line.reason for line in of_event if not line.detail.startswith(ALSO))
     return [reason for reason in dict.fromkeys(found) if reason is not None and reason is not event.reason]
+
+
+def _further(timeline: Sequence[HistoryLine], event: EventView, incidents: Mapping[str, Incident]) -> list[str]:
+    """What became of the event under further routes."""
+    lines: list[str] = []
+    for line in timeline:
+        if line.event == event.index and line.reason is not None and line.detail.startswith(ALSO):
+            lines.append(f"  {line.detail}: {line.reason.value}: {line.reason.explain()}")
+            incident = incidents.get(line.incident)
+            lines += _incident(incident) if incident is not None else []
+    return lines
 
 
 def _event(view: EventView, incident: Incident | None, beside: Iterable[Reason]) -> list[str]:

@@ -790,7 +790,13 @@ class _MemoryReader:
             return None
         new = held.new
         events = tuple(_event_view(record) for _, record in sorted(held.events.items()))
-        own = {record.incident for record in held.events.values() if record.incident}
+        of_events = dict.fromkeys(record.incident for _, record in sorted(held.events.items()) if record.incident)
+        further = [
+            line.incident
+            for line in journal._history  # noqa: SLF001
+            if line.receipt == new.id and line.what == "correlated" and line.incident
+        ]
+        own = {*of_events, *further}
         actions = tuple(
             _action_view(a)
             for a in journal._actions.values()  # noqa: SLF001
@@ -804,8 +810,8 @@ class _MemoryReader:
             or line.action in names
             or (line.what == "timer" and not line.receipt and line.incident in own)
         ]
-        ids = dict.fromkeys([*(event.incident for event in events), *(action.incident for action in actions)])
-        found = [await self.incident(name) for name in ids if name]
+        ids = dict.fromkeys([*of_events, *further, *(action.incident for action in actions)])
+        found = [await self.incident(name) for name in ids]
         incidents = tuple(incident for incident in found if incident is not None)
         return ReceiptView(
             id=new.id,
@@ -823,7 +829,7 @@ class _MemoryReader:
             events=events,
             actions=actions,
             incidents=incidents,
-            ticket=next((incident.ticket for incident in incidents if incident.ticket), None),
+            ticket=next((one.ticket for one in incidents if one.ticket and one.id in of_events), None),
             timeline=(
                 HistoryLine(new.received_at, "accepted", receipt=new.id),
                 *sorted(lines, key=lambda line: line.at),

@@ -188,6 +188,10 @@ class Known:
     of_hosts: tuple[Incident, ...] = ()
 
 
+ALSO = "also route "
+"""Begins the detail of a line that tells what became of an event under a further route; the route's name follows."""
+
+
 @dataclass(frozen=True, slots=True)
 class HistoryLine:
     """One line of the timeline. ``what`` is the transition (``accepted``, ``parsed``, ``routed``, ``opened``, ...)."""
@@ -400,7 +404,11 @@ class ActionView:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptView:
-    """A receipt with all that became of it. ``ticket`` is that of its (first) incident, as far as known."""
+    """A receipt with all that became of it.
+
+    ``incidents`` are those of its events, then those that its events went to under further routes. ``ticket`` is that of the
+    first of the events' own incidents that has one.
+    """
 
     id: str
     source: str

@@ -170,11 +170,11 @@ def _receipt(connection: sqlite3.Connection, prefix: str) -> ReceiptView | None:
         return None
     name = row["id"]
     events = _events(connection, name)
-    own = dumps(list({event.incident for event in events if event.incident})).decode()
+    of_events = list(dict.fromkeys(event.incident for event in events if event.incident))
+    further = [row[0] for row in connection.execute(_FURTHER, (name,))]
+    own = dumps(list(dict.fromkeys((*of_events, *further)))).decode()
     actions = _actions(connection, name, own)
-    ids = list(
-        dict.fromkeys(found for found in [*(e.incident for e in events), *(a.incident for a in actions)] if found)
-    )
+    ids = list(dict.fromkeys((*of_events, *further, *(action.incident for action in actions))))
     incidents = incidents_by_id(connection, ids)
     ordered = tuple(incidents[found] for found in ids if found in incidents)
     return ReceiptView(
@@ -193,9 +193,15 @@ def _receipt(connection: sqlite3.Connection, prefix: str) -> ReceiptView | None:
         events=events,
         actions=actions,
         incidents=ordered,
-        ticket=next((incident.ticket for incident in ordered if incident.ticket), None),
+        ticket=next((one.ticket for one in ordered if one.ticket and one.id in of_events), None),
         timeline=_timeline(connection, name, row["received_at"], actions, own),
     )
+
+
+_FURTHER = """
+SELECT incident FROM history
+WHERE receipt = ? AND receipt != '' AND what = 'correlated' AND incident != '' ORDER BY number
+"""
 
 
 def _events(connection: sqlite3.Connection, receipt: str) -> tuple[EventView, ...]:

@@ -62,6 +62,7 @@ def receipt_json(view: ReceiptView, status_url: str) -> dict[str, object]:
         "detail": view.detail,
         "size": view.size,
         "ticket": ticket_json(view.ticket),
+        "tickets": [ticket_json(incident.ticket) for incident in view.incidents if incident.ticket is not None],
         "warnings": list(view.warnings),
         "events": [
             {

@@ -29,11 +29,13 @@ from tests.journal.builders import (
     a_plan,
     a_receipt,
     a_record,
+    a_ticket,
     a_timer,
     an_action,
     an_event,
     an_incident,
     claimed,
+    deliver,
     processed,
 )
 
@@ -445,3 +447,29 @@ async def test_silences_are_kept_changed_and_listed_by_their_end(journal: Journa
         ("s1", NOON + 99),
         ("s2", NOON + 100),
     ]
+
+
+async def test_incidents_of_further_routes_are_shown_but_do_not_lend_their_ticket(journal: Journal) -> None:
+    first, second = an_incident("one"), an_incident("two", members=[a_member("other")])
+    receipt = a_receipt()
+    await journal.accept(receipt, claim=True)
+    line = HistoryLine(NOON, "correlated", Reason.OPENED, "also route two", receipt.id, 0, second.id)
+    [result] = await journal.commit_processed(
+        [
+            Processed(
+                receipt.id,
+                events=(a_record(incident=first.id),),
+                incidents=(IncidentChange(second, None), IncidentChange(first, None)),
+                actions=(an_action(second.id),),
+                history=(line,),
+            )
+        ]
+    )
+    assert result is CommitResult.COMMITTED
+    [create] = await claimed(journal)
+    assert await deliver(journal, create, ticket=a_ticket())
+    view = await journal.reader().receipt(receipt.id)
+    assert view is not None
+    assert [one.id for one in view.incidents] == [first.id, second.id]
+    assert view.incidents[1].ticket == a_ticket()
+    assert view.ticket is None
