@@ -18,6 +18,7 @@ from gateway.config.config import Config
 from gateway.config.loader import load_file
 from gateway.config.models import HttpServer
 from gateway.config.problems import ConfigErrors, Level
+from gateway.delivery.breaker import BreakerState
 from gateway.delivery.worker import Delivery, FirstCall, Step
 from gateway.helpdesks.http import HelpdeskHttp
 from gateway.journal.locate import journal_path
@@ -134,9 +135,14 @@ class Gateway:
             max_in_flight=self.config.server.http.max_in_flight,
             free=free_bytes(path.parent),
         )
-        self._health = Health({"journal": journal_check(self.journal, self._clock)})
+        self._health = Health({"journal": journal_check(self.journal, self._clock)}, notes=self._notes)
         self._operations = Operations(
-            self.journal, lambda: self.rules, self.pipeline.accept, self._wake_all, silenced=self._silence
+            self.journal,
+            lambda: self.rules,
+            self.pipeline.accept,
+            self._wake_all,
+            silenced=self._silence,
+            desks=self._desk,
         )
         self._build_door()
         self._servers = HttpServers(self._door, self.config.server.http, short_way=self._door.take)
@@ -227,6 +233,8 @@ class Gateway:
             if name not in self._deliveries:
                 self._deliver_to(name)
         self.metrics = Metrics(config.sources, config.helpdesks)
+        for name, (delivery, _, _) in self._deliveries.items():
+            self.metrics.paused(name, paused=delivery.pauses.stands())
         self._build_door()
         configure_logging(config.server.log.format, config.server.log.level, config.secrets)
         self._servers.reload_certificate()
@@ -241,7 +249,7 @@ class Gateway:
     def status(self) -> dict[str, JsonValue]:
         """Figures and states of now, for the control socket."""
         helpdesks: dict[str, JsonValue] = {
-            name: {"breaker": delivery.breaker.value, "paused": delivery.paused}
+            name: {"breaker": delivery.breaker.value, "paused": delivery.pauses.told, "paused_by": delivery.pauses.by}
             for name, (delivery, _, _) in self._deliveries.items()
         }
         addresses: list[JsonValue] = list(self.addresses)
@@ -251,6 +259,16 @@ class Gateway:
             "helpdesks": helpdesks,
             "spool": self._spool.status(),
         }
+
+    def _notes(self) -> dict[str, str]:
+        """What is not as usual with helpdesks; no reason to send alarms elsewhere."""
+        notes: dict[str, str] = {}
+        for name, (delivery, _, _) in self._deliveries.items():
+            if delivery.pauses.stands():
+                notes[f"helpdesk {name}"] = f"paused {delivery.pauses.told}"
+            elif delivery.breaker is not BreakerState.CLOSED:
+                notes[f"helpdesk {name}"] = f"fails again and again (breaker {delivery.breaker.value})"
+        return notes
 
     def now(self) -> float:
         """The instant."""
@@ -348,6 +366,9 @@ class Gateway:
     def _fail(self, error: BaseException) -> None:
         if not self.failure.done():
             self.failure.set_exception(error)
+
+    def _desk(self, name: str) -> Delivery | None:
+        return self._deliveries[name][0] if name in self._deliveries else None
 
     def _wake(self, helpdesks: Iterable[str]) -> None:
         for name in helpdesks:

@@ -5,7 +5,9 @@ The same code serves the control socket of a running gateway and the command lin
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
+from gateway.delivery.pauses import paused, resumed
 from gateway.journal.protocol import HistoryLine, Journal
 from gateway.judging import route
 from gateway.mailauth import remembering
@@ -31,6 +33,18 @@ class Replayed:
     new_id: str = ""
 
 
+class Desk(Protocol):
+    """A helpdesk whose delivery runs."""
+
+    async def pause(self, by: str, why: str) -> None:
+        """Send nothing more until `resume`."""
+        ...
+
+    async def resume(self) -> bool:
+        """Go on; False if it did not stand still."""
+        ...
+
+
 class Refused(Exception):
     """What was asked cannot be done; the message says why, for people.
 
@@ -53,16 +67,18 @@ class Operations:
         accept: Callable[[NewReceipt], Awaitable[Accepted]],
         wake: Callable[[], None],
         silenced: Callable[[Sequence[Silence]], None] = lambda _: None,
+        desks: Callable[[str], Desk | None] = lambda _: None,
     ) -> None:
         """``rules`` gives those in force; ``wake`` tells pipeline and delivery that there is something to do.
 
-        ``silenced`` is told all silences when one was made or ended.
+        ``silenced`` is told all silences when one was made or ended. ``desks`` gives the helpdesks whose delivery runs here.
         """
         self._journal = journal
         self._rules = rules
         self._accept = accept
         self._wake = wake
         self._silenced = silenced
+        self._desks = desks
 
     async def retry(self, ids: Sequence[str], *, now: float) -> list[str]:
         """Send dead letters on their way again; gives back the ids that were dead letters."""
@@ -110,6 +126,39 @@ class Operations:
 
     async def _tell_silences(self) -> None:
         self._silenced(await self._journal.reader().silences())
+
+    async def pause(self, helpdesk: str, *, now: float, who: str, why: str) -> None:
+        """Send nothing to a helpdesk until `resume`; its queue stays as it is, and nothing in it grows older.
+
+        Raises:
+            Refused: there is no such helpdesk.
+        """
+        self._known(helpdesk)
+        desk = self._desks(helpdesk)
+        if desk is not None:
+            await desk.pause(who, why)
+            return
+        state = await self._journal.helpdesk_state(helpdesk)
+        await self._journal.save_helpdesk_state(paused(state, now=now, why=why, by=who))
+
+    async def resume(self, helpdesk: str, *, now: float) -> bool:
+        """Go on sending, whatever the reason of the pause; False if it was not paused.
+
+        Raises:
+            Refused: there is no such helpdesk.
+        """
+        self._known(helpdesk)
+        desk = self._desks(helpdesk)
+        if desk is not None:
+            return await desk.resume()
+        state = await self._journal.helpdesk_state(helpdesk)
+        await self._journal.save_helpdesk_state(resumed(state, now=now))
+        return state.paused_since is not None
+
+    def _known(self, helpdesk: str) -> None:
+        names = self._rules().config.helpdesks
+        if helpdesk not in names:
+            raise Refused(f"there is no helpdesk {helpdesk!r}; there are: {', '.join(sorted(names))}")
 
     async def replay(self, ids: Sequence[str], *, now: float, anew: bool) -> list[Replayed]:
         """Have receipts processed again; what was delivered is not sent again unless ``anew`` asks for it."""

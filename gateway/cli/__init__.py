@@ -17,7 +17,7 @@ VERBS = {
     "doctor": ("gateway.cli.doctor:doctor", "Is this installation well? Configuration, journal, gateway, helpdesks."),
     "events": ("gateway.cli.events:events", "What came in, and what became of it. List, show."),
     "explain": ("gateway.cli.explain:explain", "What would be done with a message, rule by rule; sends nothing."),
-    "helpdesk": ("gateway.cli.helpdesk:helpdesk", "Is a helpdesk well, and what does it need? Ping, setup."),
+    "helpdesk": ("gateway.cli.helpdesk:helpdesk", "Is a helpdesk well, what does it need? List, ping, setup, pause."),
     "init": ("gateway.cli.init:init", "Write a configuration and templates to start from."),
     "parse": ("gateway.cli.parse:parse", "Print the events that a message means, as JSON."),
     "replay": ("gateway.cli.replay:replay", "Have receipts processed again."),

@@ -153,6 +153,20 @@ class Operating:
             return await self._local.end_silences(ids, now=time.time())
         return _ids(await self._ask("/silence/rm", {"ids": list(ids)}))
 
+    async def pause(self, helpdesk: str, why: str) -> None:
+        """See `Operations.pause`."""
+        if self._local is not None:
+            await self._local.pause(helpdesk, now=time.time(), who=operator(), why=why)
+        else:
+            await self._ask("/helpdesk/pause", {"helpdesk": helpdesk, "who": operator(), "why": why})
+
+    async def resume(self, helpdesk: str) -> bool:
+        """See `Operations.resume`."""
+        if self._local is not None:
+            return await self._local.resume(helpdesk, now=time.time())
+        answer = await self._ask("/helpdesk/resume", {"helpdesk": helpdesk})
+        return isinstance(answer, dict) and answer["resumed"] is True
+
     async def accept(self, new: NewReceipt) -> Accepted:
         """See `Operations.accept`."""
         if self._local is not None:

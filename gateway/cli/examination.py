@@ -133,7 +133,10 @@ def _gateway(config: Config, status: Mapping[str, object] | None) -> Iterator[Fi
         yield Finding("pipe", Mark.FAULT, f"mail {name}: {why}" if name else str(why), way)
     helpdesks = status.get("helpdesks")
     for name, state in (helpdesks if isinstance(helpdesks, dict) else {}).items():
-        if isinstance(state, dict) and state.get("paused"):
+        if isinstance(state, dict) and state.get("paused_by"):
+            what = f"the queue of helpdesk {name} is paused {state['paused']}"
+            yield Finding("gateway", Mark.NOTE, what, f"`ticket-gateway helpdesk resume {name}` sends what waits")
+        elif isinstance(state, dict) and state.get("paused"):
             way = "mend its credentials and send SIGHUP, or restart; the queue goes on by itself when they are taken"
             yield Finding("gateway", Mark.FAULT, f"the queue of helpdesk {name} stands still", way)
         elif isinstance(state, dict) and state.get("breaker") not in {None, "closed"}:

@@ -1,4 +1,4 @@
-"""``helpdesk``: is it well, and what does it need."""
+"""``helpdesk``: is it well, what does it need, and shall anything be sent to it."""
 
 import sys
 from collections.abc import Awaitable, Callable
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from gateway.cli.common import config_option, fail, json_option, load_config, run
+from gateway.cli.common import config_option, counted, fail, json_option, load_config, run
 from gateway.cli.terminal import show, show_json
 
 if TYPE_CHECKING:
@@ -77,6 +77,78 @@ def setup(name: str | None, folder: Path | None, config_path: Path, *, offline: 
             mark = {True: "ok     ", False: "FAULT  ", None: "not yet"}[proof.well]
             show(f"{mark}  {proof.what}" + (f": {proof.detail}" if proof.detail else ""), err=proof.well is False)
     sys.exit(1 if any(proof.well is False for proof in proofs) else 0)
+
+
+@helpdesk.command("ls")
+@config_option
+@json_option
+def list_helpdesks(config_path: Path, *, as_json: bool) -> None:
+    """List the configured helpdesks: what waits for each, and whether its queue stands still. Asks none of them."""
+    from gateway.cli.desks import desks  # noqa: PLC0415 - keeps other verbs fast
+
+    found = run(desks(load_config(config_path)))
+    if as_json:
+        show_json(found)
+        return
+    width = max((len(desk.name) for desk in found), default=0)
+    for desk in found:
+        show(
+            f"{desk.name.ljust(width)}  {desk.kind.ljust(9)}  {counted(desk.waiting, 'action')} waiting; {desk.stands}"
+        )
+    if not found:
+        show("No helpdesks.")
+
+
+@helpdesk.command()
+@click.argument("name", required=False)
+@click.option("--reason", "why", default="", help="Why; shown wherever the pause is.")
+@config_option
+@json_option
+def pause(name: str | None, why: str, config_path: Path, *, as_json: bool) -> None:
+    """Send nothing more to helpdesk NAME until `resume`, over restarts too.
+
+    What is to be sent waits in its order and grows no older meanwhile; events are taken as before. Calls that are under way end.
+    """
+    from gateway.cli.access import operating  # noqa: PLC0415 - keeps other verbs fast
+
+    config = load_config(config_path)
+    chosen = _chosen(config, name)
+
+    async def work() -> None:
+        async with operating(config) as operations:
+            await operations.pause(chosen, why)
+
+    run(work())
+    if as_json:
+        show_json({"helpdesk": chosen, "paused": True})
+    else:
+        show(f"{chosen}: paused; `ticket-gateway helpdesk resume {chosen}` sends what waits")
+
+
+@helpdesk.command()
+@click.argument("name", required=False)
+@config_option
+@json_option
+def resume(name: str | None, config_path: Path, *, as_json: bool) -> None:
+    """Go on sending to helpdesk NAME, also where it was paused because it refused our credentials.
+
+    The exit code is 1 if it was not paused.
+    """
+    from gateway.cli.access import operating  # noqa: PLC0415 - keeps other verbs fast
+
+    config = load_config(config_path)
+    chosen = _chosen(config, name)
+
+    async def work() -> bool:
+        async with operating(config) as operations:
+            return await operations.resume(chosen)
+
+    stood = run(work())
+    if as_json:
+        show_json({"helpdesk": chosen, "resumed": stood})
+    else:
+        show(f"{chosen}: {'goes on' if stood else 'it was not paused'}", err=not stood)
+    sys.exit(0 if stood else 1)
 
 
 def _asked(config: "Config", name: str, work: "Callable[[Http], Awaitable[T]]") -> T:

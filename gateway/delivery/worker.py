@@ -15,6 +15,7 @@ from typing import Protocol
 from gateway.config.models import HelpdeskSettings
 from gateway.config.values import RateLimit
 from gateway.delivery.breaker import Breaker, BreakerState
+from gateway.delivery.pauses import Pauses
 from gateway.delivery.schedule import Next, after_call, after_look_up, too_old
 from gateway.faultpoints import Point, hit
 from gateway.helpdesks.protocol import Connector, Http, Order
@@ -22,7 +23,6 @@ from gateway.journal.protocol import (
     FIRST_FENCE,
     AttachmentGone,
     FinishedAttempt,
-    HelpdeskState,
     HistoryLine,
     Intent,
     Journal,
@@ -39,8 +39,6 @@ SHORT_CALL = 1.0
 """Seconds: while calls take less on average, the next intents are written before their turn comes."""
 POLL = 1.0
 """Seconds between looks at the queue when nothing wakes us: schedules, leases."""
-PAUSED_PROBE = 60.0
-"""Seconds between probes while a helpdesk refuses our credentials."""
 FAILURES = frozenset({OutcomeKind.NOT_SENT, OutcomeKind.HELPDESK_DOWN, OutcomeKind.UNKNOWN})
 
 
@@ -125,16 +123,20 @@ class Delivery:
         self._average = 0.0
         self._due: list[float] = []
         self._proven_absent: set[str] = set()
-        self._state = HelpdeskState(connector.name)
-        self._next_probe = 0.0
-        self._saved = True
+        self._pauses = Pauses(
+            connector.name,
+            journal,
+            lambda what, detail: watcher.helpdesk(connector.name, what, detail),
+            clock=clock,
+            ask_every=settings.limits.retry_most,
+        )
         self._failure: BaseException | None = None
         self._bucket = _Bucket(settings.limits.rate) if settings.limits.rate else None
 
     @property
-    def paused(self) -> str:
-        """Why the queue stands still; empty if it does not."""
-        return self._state.paused_reason if self._state.paused_since is not None else ""
+    def pauses(self) -> Pauses:
+        """Whether the queue stands still, and why."""
+        return self._pauses
 
     @property
     def breaker(self) -> BreakerState:
@@ -144,6 +146,16 @@ class Delivery:
     def wake(self) -> None:
         """There may be something to do."""
         self._wake.set()
+
+    async def pause(self, by: str, why: str) -> None:
+        """Send nothing more, by an operator's word, until `resume`; calls that are under way end. Durable when this returns."""
+        await self._pauses.pause(by, why)
+
+    async def resume(self) -> bool:
+        """Go on; False if the queue did not stand still."""
+        stood = await self._pauses.resume()
+        self.wake()
+        return stood
 
     def first_call(self, new: NewAction, receipt: str, contents: Sequence[bytes]) -> FirstCall | None:
         """Prepare the call of an action that is about to be written, if it could be claimed the moment it is.
@@ -156,14 +168,14 @@ class Delivery:
         if (
             not self._ready
             or self._stopping
-            or self._state.paused_since is not None
+            or self._pauses.stands()
             or self._bucket is not None
             or self._breaker.state is not BreakerState.CLOSED
             or len(self._running) >= self._limits.concurrency
             or now - new.queued_at > LONGEST_INTENT
         ):
             return None
-        action = Action.first(new, receipt=receipt, fence=FIRST_FENCE, paused_before=self._state.paused_total)
+        action = Action.first(new, receipt=receipt, fence=FIRST_FENCE, paused_before=self._pauses.total)
         order = _order(action, contents)
         try:
             request = self._connector.prepare(order)
@@ -178,7 +190,7 @@ class Delivery:
 
     async def run(self) -> None:
         """Deliver until `stop`; raises what the journal raises when it is broken."""
-        self._state = await self._journal.helpdesk_state(self._connector.name)
+        await self._pauses.load()
         self._ready = True
         while not self._stopping:
             self._wake.clear()
@@ -211,9 +223,10 @@ class Delivery:
     async def _round(self) -> bool:
         """Start what may be started; True if there may be more at once."""
         now = self._clock()
-        await self._save_state()
-        if self._state.paused_since is not None:
-            await self._probe_paused(now)
+        await self._pauses.save()
+        if self._pauses.stands():
+            if self._pauses.probe_due(now):
+                await self._probe_paused()
             return False
         if self._breaker.probe_due(now):
             await self._probe_breaker()
@@ -230,11 +243,18 @@ class Delivery:
             now=now,
             lease=self._limits.timeout + 30.0,
         )
+        if self._pauses.stands():  # an operator was faster
+            await self._give_back(actions)
+            return False
         for action in actions:
             self._start(self._guarded(action))
             if self._bucket is not None:
                 self._bucket.take()
         return len(actions) == room and not self._running
+
+    async def _give_back(self, actions: Sequence[Action]) -> None:
+        for action in actions:
+            await self._journal.release_action(action.id, fence=action.fence)
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -268,7 +288,7 @@ class Delivery:
     # ----------------------------------------------------------------------------------------------------- one action
 
     async def _deliver(self, action: Action) -> None:
-        paused = self._state.paused_total - action.paused_before
+        paused = self._pauses.total - action.paused_before
         if too_old(action, self._limits, now=self._clock(), paused=paused):
             await self._give_up(action, Reason.TOO_OLD, "it waited longer than limits.max_age")
             return
@@ -319,6 +339,10 @@ class Delivery:
             await self._take_turn(action)
         else:
             await self._calls.acquire()
+            if self._pauses.stands():  # while it waited for its turn
+                self._calls.release()
+                await self._give_back([action])
+                return
             try:
                 begun = await self._begin(action, request)
             except BaseException:
@@ -430,13 +454,13 @@ class Delivery:
         if paused:
             status = ActionStatus.UNKNOWN if action.resolve else ActionStatus.QUEUED
             following = Next(status, Reason.AUTH_BROKEN, now)
-            self._pause(outcome.detail)
+            self._pauses.refused(outcome.detail)
         if outcome.ticket is not None:
             self._watcher.ticket(
                 action, self._named(outcome.ticket)
             )  # it exists; who waits for it need not wait for us
         await self._record(action, outcome, following, seconds, burnt=not paused)
-        await self._save_state()
+        await self._pauses.save()
         # A limit that concerns one requester says nothing of the helpdesk's health.
         failed = outcome.kind in FAILURES and outcome.reason is not Reason.RATE_LIMITED
         before = self._breaker.state
@@ -523,44 +547,11 @@ class Delivery:
 
     # ------------------------------------------------------------------------------------------- pauses and the breaker
 
-    def _pause(self, detail: str) -> None:
-        if self._state.paused_since is not None:
-            return
-        now = self._clock()
-        self._state = replace(self._state, paused_since=now, paused_reason=detail or Reason.AUTH_BROKEN.value)
-        self._next_probe = now + min(PAUSED_PROBE, self._limits.retry_most)
-        self._saved = False
-        self._watcher.helpdesk(self._connector.name, "paused", detail)
-
-    async def _save_state(self) -> None:
-        """Write down a pause or its end; with a full disk it is tried again with the next round."""
-        if self._saved:
-            return
-        self._saved = True
-        try:
-            await self._journal.save_helpdesk_state(self._state)
-        except JournalFull:
-            self._saved = False
-
-    async def _probe_paused(self, now: float) -> None:
-        # A clock that was put back must not keep it paused: no probe is ever planned further ahead than this.
-        if 0 < self._next_probe - now <= PAUSED_PROBE:
-            return
+    async def _probe_paused(self) -> None:
         probe = await self._connector.probe(self._http, timeout=self._limits.timeout)
-        self._next_probe = self._clock() + min(PAUSED_PROBE, self._limits.retry_most)
-        if probe.kind is not OutcomeKind.DELIVERED:
-            return
-        since = self._state.paused_since or now
-        self._state = replace(
-            self._state,
-            paused_since=None,
-            paused_reason="",
-            paused_total=self._state.paused_total + max(0.0, self._clock() - since),
-        )
-        self._saved = False
-        await self._save_state()
-        self._watcher.helpdesk(self._connector.name, "resumed", "")
-        self._wake.set()
+        await self._pauses.probed(worked=probe.kind is OutcomeKind.DELIVERED)
+        if not self._pauses.stands():
+            self._wake.set()
 
     async def _probe_breaker(self) -> None:
         probe = await self._connector.probe(self._http, timeout=self._limits.timeout)

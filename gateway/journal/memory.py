@@ -874,6 +874,10 @@ class _MemoryReader:
         incident = self._journal._incidents.get(incident_id)  # noqa: SLF001
         return self._journal._with_ticket(incident) if incident else None  # noqa: SLF001
 
+    async def helpdesks(self) -> list[HelpdeskState]:
+        """What is remembered of each helpdesk."""
+        return list(self._journal._helpdesks.values())  # noqa: SLF001
+
     async def silences(self) -> list[Silence]:
         """All silences that are kept."""
         kept = self._journal._silences.values()  # noqa: SLF001

@@ -335,8 +335,8 @@ class FinishedAttempt:
 class HelpdeskState:
     """What is remembered of a helpdesk over restarts.
 
-    ``paused_since`` is set while its queue stands still (credentials refused, or an operator's word in
-    ``paused_reason``); ``paused_total`` are the seconds of all earlier pauses, so that ages can stand still meanwhile.
+    ``paused_since`` is set while its queue stands still: credentials refused, or the word of the operator ``paused_by``;
+    ``paused_reason`` says why. ``paused_total`` are the seconds of all earlier pauses, so that ages can stand still meanwhile.
     """
 
     name: str
@@ -344,6 +344,7 @@ class HelpdeskState:
     paused_since: float | None = None
     paused_reason: str = ""
     paused_total: float = 0.0
+    paused_by: str = ""
 
 
 # -------------------------------------------------------------------------------------------------------- read side
@@ -501,6 +502,10 @@ class Reader(Protocol):
 
     async def counts(self) -> Counts:
         """Figures of now."""
+        ...
+
+    async def helpdesks(self) -> list[HelpdeskState]:
+        """What is remembered of each helpdesk that anything is remembered of."""
         ...
 
     async def silences(self) -> list[Silence]:

@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 
 import orjson
 
-from gateway.journal import silences
+from gateway.journal import helpdesks, silences
 from gateway.journal.bodies import Bodies, Stored
 from gateway.journal.pace import Pace
 from gateway.journal.protocol import (
@@ -19,6 +19,7 @@ from gateway.journal.protocol import (
     Counts,
     DeadLetter,
     EventView,
+    HelpdeskState,
     HistoryLine,
     ReceiptLine,
     ReceiptView,
@@ -134,6 +135,10 @@ class SqliteReader:
     async def incident(self, incident_id: str) -> Incident | None:
         """One incident by its id."""
         return await self._snapshots.ask(lambda connection: incidents_by_id(connection, [incident_id]).get(incident_id))
+
+    async def helpdesks(self) -> list[HelpdeskState]:
+        """What is remembered of each helpdesk."""
+        return await self._snapshots.ask(helpdesks.every)
 
     async def silences(self) -> list[Silence]:
         """All silences that are kept."""

@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from gateway import faultpoints
 from gateway.faultpoints import Point
-from gateway.journal import delivering, intake, processing, retention, silences
+from gateway.journal import delivering, helpdesks, intake, processing, retention, silences
 from gateway.journal.bodies import Bodies, Stored
 from gateway.journal.commits import Sort, Writer, fault
 from gateway.journal.message_key import copy_keys, key_path
@@ -42,7 +42,7 @@ from gateway.journal.protocol import (
     Timer,
 )
 from gateway.journal.reader import Snapshots, SqliteReader
-from gateway.journal.rows import clean, receipt_from_row, write_history
+from gateway.journal.rows import receipt_from_row, write_history
 from gateway.model.action import Action, ActionKind, AttachmentRef
 from gateway.model.reasons import Reason
 from gateway.model.receipt import Accepted, NewReceipt, Receipt
@@ -429,23 +429,11 @@ class SqliteJournal:
     async def helpdesk_state(self, name: str) -> HelpdeskState:
         """What is remembered of a helpdesk."""
         self._writer.check()
-        row = await self._lookups.ask(
-            lambda connection: connection.execute(
-                "SELECT fingerprint, paused_since, paused_reason, paused_total FROM helpdesk WHERE name = ?",
-                (name,),
-            ).fetchone(),
-        )
-        return HelpdeskState(name, *row) if row else HelpdeskState(name)
+        return await self._lookups.ask(lambda connection: helpdesks.one(connection, name))
 
     async def save_helpdesk_state(self, state: HelpdeskState) -> None:
         """Remember it."""
-        values = (state.name, state.fingerprint, state.paused_since, clean(state.paused_reason), state.paused_total)
-        await self._writer.do(
-            Sort.OTHER,
-            lambda connection: (
-                connection.execute("INSERT OR REPLACE INTO helpdesk VALUES (?, ?, ?, ?, ?)", values).rowcount
-            ),
-        )
+        await self._writer.do(Sort.OTHER, lambda connection: helpdesks.put(connection, state))
 
     async def write_history(self, lines: Sequence[HistoryLine]) -> None:
         """Add lines to the timeline."""

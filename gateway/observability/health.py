@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
@@ -18,9 +18,13 @@ _CHECK_TIMEOUT = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """The result of all checks: name -> None or what is wrong."""
+    """The result of all checks: name -> None or what is wrong.
+
+    ``notes`` are what people should know and no reason to send work elsewhere: name -> one sentence.
+    """
 
     checks: Mapping[str, str | None]
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:
@@ -36,10 +40,12 @@ class Health:
         checks: Mapping[str, Check],
         *,
         keep: float = 1.0,
+        notes: Callable[[], Mapping[str, str]] = dict,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._checks = dict(checks)
         self._keep = keep
+        self._notes = notes
         self._monotonic = monotonic
         self._lock = asyncio.Lock()
         self._last: Readiness | None = None
@@ -50,7 +56,7 @@ class Health:
         async with self._lock:
             if self._last is None or self._monotonic() >= self._until:
                 results = await asyncio.gather(*(self._run(name) for name in self._checks))
-                self._last = Readiness(dict(zip(self._checks, results, strict=True)))
+                self._last = Readiness(dict(zip(self._checks, results, strict=True)), self._notes())
                 self._until = self._monotonic() + self._keep
             return self._last
 

@@ -94,6 +94,15 @@ def control_app(operations: Operations, state: State) -> Starlette:
         asked = orjson.loads(body)
         return {"done": list(await operations.end_silences(_ids(asked["ids"]), now=state.now()))}
 
+    async def pause(body: bytes) -> object:
+        asked = orjson.loads(body)
+        await operations.pause(str(asked["helpdesk"]), now=state.now(), who=str(asked["who"]), why=str(asked["why"]))
+        return {"paused": True}
+
+    async def resume(body: bytes) -> object:
+        asked = orjson.loads(body)
+        return {"resumed": await operations.resume(str(asked["helpdesk"]), now=state.now())}
+
     return Starlette(
         routes=[
             Route("/status", status),
@@ -101,6 +110,8 @@ def control_app(operations: Operations, state: State) -> Starlette:
             Route("/dead/drop", _answering(drop), methods=["POST"]),
             Route("/replay", _answering(replay), methods=["POST"]),
             Route("/accept", _answering(accept), methods=["POST"]),
+            Route("/helpdesk/pause", _answering(pause), methods=["POST"]),
+            Route("/helpdesk/resume", _answering(resume), methods=["POST"]),
             Route("/silence/add", _answering(silence), methods=["POST"]),
             Route("/silence/rm", _answering(end_silences), methods=["POST"]),
         ],

@@ -216,7 +216,9 @@ class Pages:
         refusal = self._admission.refusal()
         checks = {**readiness.checks, "intake": refusal.detail if refusal else None}
         ready = not any(checks.values())
-        answer = {"ready": ready, "checks": {name: wrong or "ok" for name, wrong in checks.items()}}
+        answer: dict[str, object] = {"ready": ready, "checks": {name: wrong or "ok" for name, wrong in checks.items()}}
+        if readiness.notes:
+            answer["notes"] = dict(readiness.notes)
         await send_answer(send, 200 if ready else 503, _dumps(answer), headers=(NO_STORE,))
 
     async def _scrape(self, send: Send) -> None:

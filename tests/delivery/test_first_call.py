@@ -99,7 +99,7 @@ async def test_no_call_is_prepared_while_the_helpdesk_is_paused(journal: Journal
         at.wire.probe_answer = answer(401, "Valid API key required")
         await ready(at)
         await at.incidents(1)
-        await until(lambda: bool(at.delivery.paused))
+        await until(at.delivery.pauses.stands)
         assert at.delivery.first_call(an_action("none", queued_at=at.clock()), "receipt", ()) is None
 
 

@@ -119,7 +119,7 @@ async def test_a_full_disk_while_the_queue_is_paused_leaves_no_action_in_flight(
         at.wire.probe_answer = answer(401, "Valid API key required")
         receipts = await at.incidents(2)
         await at.all_are(receipts, ActionStatus.QUEUED)
-        await until(lambda: bool(at.delivery.paused))
+        await until(at.delivery.pauses.stands)
         at.wire.probe_answer = answer(400, "No errors")
         await asyncio.sleep(0.1)
         disk.full = set()

@@ -270,9 +270,10 @@ async def test_what_is_due_longest_comes_first(journal: Journal) -> None:
 
 async def test_pauses_before_an_action_was_queued_are_told(journal: Journal) -> None:
     assert await journal.helpdesk_state("osticket") == HelpdeskState("osticket")
-    state = HelpdeskState("osticket", "https://x", NOON - 50, "key refused", 100.0)
+    state = HelpdeskState("osticket", "https://x", NOON - 50, "key refused", 100.0, "root")
     await journal.save_helpdesk_state(state)
     assert await journal.helpdesk_state("osticket") == state
+    assert await journal.reader().helpdesks() == [state]
     await processed(journal, an_action(an_incident().id))
     [action] = await claimed(journal)
     assert action.paused_before == 150.0

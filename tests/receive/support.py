@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 
 from gateway.config.models import Auth, Operator, Server, SourceSettings
 from gateway.config.values import Secret
-from gateway.journal.protocol import Counts, DeadLetter, ReceiptLine, ReceiptView
+from gateway.journal.protocol import Counts, DeadLetter, HelpdeskState, ReceiptLine, ReceiptView
 from gateway.model.incident import Incident, TicketRef
 from gateway.model.receipt import Accepted, NewReceipt, Parsed, Receipt, ReceiptStatus
 from gateway.model.silence import Silence
@@ -112,6 +112,9 @@ class Look:
         return []
 
     async def silences(self) -> list[Silence]:
+        return []
+
+    async def helpdesks(self) -> list[HelpdeskState]:
         return []
 
     async def counts(self) -> Counts:
