@@ -26,7 +26,7 @@ from gateway.journal.message_key import is_open_to_others, key_path, read_or_mak
 from gateway.journal.protocol import Journal, JournalError, Processed, Timer
 from gateway.journal.sqlite import open_sqlite
 from gateway.mailauth import SenderChecks
-from gateway.model.action import UNFINISHED, Action, ActionKind, NewAction
+from gateway.model.action import UNFINISHED, Action, ActionKind, ActionStatus, NewAction
 from gateway.model.ids import new_id
 from gateway.model.incident import TicketRef
 from gateway.model.json import JsonValue
@@ -512,6 +512,12 @@ class _Observer:
 
     def ticket(self, action: Action, ticket: TicketRef) -> None:
         self._gateway.pipeline.tickets.known(action, ticket)
+
+    def coalesced(self, action: Action, number: int) -> None:
+        for _ in range(number):
+            self._gateway.metrics.action(
+                action.helpdesk, action.kind.value, ActionStatus.SKIPPED.value, Reason.COALESCED_INTO.value
+            )
 
     def helpdesk(self, name: str, what: str, detail: str) -> None:
         metrics = self._gateway.metrics

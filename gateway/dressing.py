@@ -97,6 +97,7 @@ def dress(
                     part,
                     message_name=rules.threads.message_ids.name(marker, incident.id),
                     references=references if position == 0 else (),
+                    alone=not plan.policy.coalesce,
                 ),
                 requester=connector.requester(part) if connector is not None else "",
                 queued_at=occasion.at,

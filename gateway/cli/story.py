@@ -200,6 +200,10 @@ def _action(action: ActionView) -> list[str]:
     if action.status is ActionStatus.QUEUED and action.not_before:
         stands += f", not before {moment(action.not_before)}"
     lines = [f"Action: {_WANTS[action.kind]} in {action.helpdesk}: {stands}"]
+    if action.coalesced_into:
+        lines[0] = (
+            f"Action: {_WANTS[action.kind]} in {action.helpdesk}: sent as a part of action {action.coalesced_into}"
+        )
     lines += [f"  {flag}: {Reason(flag).explain()}" for flag in action.flags if flag in set(Reason)]
     if (
         action.status not in {ActionStatus.DELIVERED, ActionStatus.IN_FLIGHT}

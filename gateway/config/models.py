@@ -548,6 +548,11 @@ class IncidentPolicy(Section):
         description="What happens when a problem gets worse or nobody looks after it; one word stands for `severity`.",
     )
     recover: Recover = Field(default_factory=Recover, description="What a recovery does.")
+    coalesce: Literal["on", "off"] = Field(
+        default="on",
+        description="Follow-ups of one ticket that wait because the helpdesk is down or slow are sent as one article, their texts "
+        "in order; `off`: each by itself.",
+    )
     notes: Literal["append", "ignore"] = Field(
         default="append",
         description="What acknowledgements, comments and downtimes do: a quiet follow-up, or nothing.",

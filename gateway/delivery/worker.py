@@ -15,6 +15,7 @@ from typing import Protocol
 from gateway.config.models import HelpdeskSettings
 from gateway.config.values import RateLimit
 from gateway.delivery.breaker import Breaker, BreakerState
+from gateway.delivery.coalescing import merge_of
 from gateway.delivery.pauses import Pauses
 from gateway.delivery.schedule import Next, after_call, after_look_up, too_old
 from gateway.faultpoints import Point, hit
@@ -28,6 +29,7 @@ from gateway.journal.protocol import (
     Journal,
     JournalError,
     JournalFull,
+    Merge,
 )
 from gateway.model.action import Action, ActionStatus, NewAction, Outcome, OutcomeKind
 from gateway.model.incident import TicketRef
@@ -63,6 +65,10 @@ class Watcher(Protocol):
 
     def ticket(self, action: Action, ticket: TicketRef) -> None:
         """The helpdesk has an action's ticket; its outcome is not recorded yet."""
+        ...
+
+    def coalesced(self, action: Action, number: int) -> None:
+        """So many follow-ups became a part of another one, whose attempt has begun."""
         ...
 
     def helpdesk(self, name: str, what: str, detail: str) -> None:
@@ -296,10 +302,7 @@ class Delivery:
             await self._give_up(action, Reason.HELPDESK_CHANGED, f"its ticket is in {action.ticket.fingerprint}")
             return
         try:
-            order = await self._order(action)
-            request = action.request
-            if not request or action.degraded:
-                request = self._connector.prepare(order)
+            merge, order, request = await self._prepared(action)
         except (ValueError, AttachmentGone) as error:
             await self._give_up(action, Reason.REJECTED, str(error))
             return
@@ -308,7 +311,19 @@ class Delivery:
         except Exception as error:  # noqa: BLE001 - a connector's bug is one dead letter that says so, not the end of all
             await self._give_up(action, Reason.REJECTED, f"no request could be made: {type(error).__name__}: {error}")
             return
-        await self._attempt(action, order, request)
+        await self._attempt(action, order, request, merge)
+
+    async def _prepared(self, action: Action) -> tuple[Merge | None, Order, bytes]:
+        """The request of an action, with what it takes up of those behind it."""
+        if action.request and not action.degraded:
+            return None, await self._order(action), action.request
+        merge = merge_of(action, self._connector)
+        if merge is not None:
+            with contextlib.suppress(ValueError, AttachmentGone):  # perhaps another's fault: then it goes by itself
+                order = await self._order(replace(action, draft=merge.draft))
+                return merge, order, self._connector.prepare(order)
+        order = await self._order(action)
+        return None, order, self._connector.prepare(order)
 
     async def _order(self, action: Action) -> Order:
         contents = [await self._journal.attachment(reference) for reference in action.draft.attachments]
@@ -330,10 +345,10 @@ class Delivery:
             await self._cut_off(action, OutcomeKind.NOT_SENT, "stopped before the call")
             raise
 
-    async def _attempt(self, action: Action, order: Order, request: bytes) -> None:
+    async def _attempt(self, action: Action, order: Order, request: bytes, merge: Merge | None = None) -> None:
         looks_up = action.resolve and action.id not in self._proven_absent
         if self._ahead:
-            begun = await self._begin(action, request)
+            begun = await self._begin(action, request, merge)
             if begun is None:
                 return
             await self._take_turn(action)
@@ -344,7 +359,7 @@ class Delivery:
                 await self._give_back([action])
                 return
             try:
-                begun = await self._begin(action, request)
+                begun = await self._begin(action, request, merge)
             except BaseException:
                 self._calls.release()
                 raise
@@ -391,7 +406,7 @@ class Delivery:
         """Whether intents are written before their turn comes: while calls are short and no rate holds them up."""
         return self._bucket is None and 0.0 < self._average < SHORT_CALL
 
-    async def _begin(self, action: Action, request: bytes) -> tuple[float, float] | None:
+    async def _begin(self, action: Action, request: bytes, merge: Merge | None = None) -> tuple[float, float] | None:
         now = self._clock()
         deadline = now + LONGEST_INTENT + self._limits.timeout
         begun = await self._journal.begin_attempt(
@@ -401,7 +416,10 @@ class Delivery:
             started_at=now,
             deadline=deadline,
             resolve_at=deadline + self._limits.settle,
+            merge=merge,
         )
+        if begun and merge is not None:
+            self._watcher.coalesced(action, len(merge.actions))
         return (deadline, now) if begun else None
 
     async def _call(self, order: Order, request: bytes, *, looks_up: bool, deadline: float) -> tuple[Outcome, float]:

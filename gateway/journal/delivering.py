@@ -5,10 +5,11 @@ from collections.abc import Collection, Sequence
 
 from gateway.journal.bodies import Stored
 from gateway.journal.processing import paused_until, place
-from gateway.journal.protocol import FIRST_FENCE, RELEASED, FinishedAttempt, HistoryLine, Intent
+from gateway.journal.protocol import FIRST_FENCE, MOST_BEHIND, RELEASED, FinishedAttempt, HistoryLine, Intent, Merge
 from gateway.journal.rows import (
     clean,
     draft_from_json,
+    draft_to_json,
     dumps,
     listed,
     texts,
@@ -16,7 +17,7 @@ from gateway.journal.rows import (
     ticket_to_json,
     write_history,
 )
-from gateway.model.action import Action, ActionKind, ActionStatus, NewAction, OutcomeKind
+from gateway.model.action import Action, ActionKind, ActionStatus, Follower, NewAction, OutcomeKind
 from gateway.model.reasons import HELD, Reason
 
 # ------------------------------------------------------------------------------------------------------------ claims
@@ -87,7 +88,32 @@ def _seen(connection: sqlite3.Connection, helpdesk: str, names: set[str]) -> set
     return {row[0] for row in connection.execute(_SEEN, (helpdesk, dumps(list(names)).decode()))} if names else set()
 
 
-def action_from_row(row: sqlite3.Row, fence: int, request: bytes) -> Action:
+_BEHIND = """
+SELECT id, receipt, queued_at, draft, kind, status, tries, unresolved, fence FROM action
+WHERE incident = ? AND helpdesk = ? AND sequence > ? AND status IN ('waiting', 'queued', 'in_flight', 'unknown')
+ORDER BY sequence, number LIMIT ?
+"""
+
+
+def behind(connection: sqlite3.Connection, row: sqlite3.Row) -> tuple[Follower, ...]:
+    """The appends right behind a claimed one that was never tried."""
+    if row["kind"] != "append" or row["tries"] or row["fence"] or row["unresolved"]:
+        return ()
+    found: list[Follower] = []
+    for other in connection.execute(_BEHIND, (row["incident"], row["helpdesk"], row["sequence"], MOST_BEHIND)):
+        if not _is_untouched(other):
+            break
+        found.append(Follower(other["id"], other["receipt"], other["queued_at"], draft_from_json(other["draft"])))
+    return tuple(found)
+
+
+def _is_untouched(row: sqlite3.Row) -> bool:
+    """Whether it is an append that waits and was never tried."""
+    tried = row["tries"] or row["fence"] or row["unresolved"]
+    return row["kind"] == "append" and row["status"] == "waiting" and not tried
+
+
+def action_from_row(row: sqlite3.Row, fence: int, request: bytes, followers: tuple[Follower, ...] = ()) -> Action:
     """An action of a row of `CLAIMED`."""
     return Action(
         id=row["id"],
@@ -110,6 +136,7 @@ def action_from_row(row: sqlite3.Row, fence: int, request: bytes) -> Action:
         resolve=bool(row["unresolved"]),
         request=request,
         paused_before=row["paused_before"],
+        behind=followers,
     )
 
 
@@ -132,16 +159,58 @@ def begin(
     started_at: float,
     deadline: float,
     resolve_at: float,
+    merge: Merge | None = None,
 ) -> bool:
     """Write the intent, if the stored fence is still below this one. The attempt's number is its fence."""
+    if merge is not None and not _may_merge(connection, merge):
+        return False
     values = {"id": action_id, "fence": fence, "resolve_at": resolve_at}
     if connection.execute(_BEGIN, values).rowcount == 0:
         return False
     connection.execute(_INTENT, (action_id, fence, started_at, deadline))
+    if merge is not None:
+        _merge(connection, action_id, merge, started_at)
     before = connection.execute("SELECT content, file FROM request WHERE action = ?", (action_id,)).fetchone()
     if before is None or (before["content"], before["file"]) != (stored.content, stored.file):
         connection.execute(_REQUEST, (action_id, stored.content, stored.file))
     return True
+
+
+_TAKEN = """
+SELECT id, receipt, incident, kind, status, tries, unresolved, fence FROM action
+WHERE id IN (SELECT value FROM json_each(?))
+"""
+_MERGE = """
+UPDATE action SET status = 'skipped', reason = 'coalesced_into', coalesced_into = ?
+WHERE id IN (SELECT value FROM json_each(?))
+"""
+
+
+def _may_merge(connection: sqlite3.Connection, merge: Merge) -> bool:
+    rows = connection.execute(_TAKEN, (texts(merge.actions),)).fetchall()
+    return len(rows) == len(merge.actions) and all(_is_untouched(row) for row in rows)
+
+
+def _merge(connection: sqlite3.Connection, action_id: str, merge: Merge, at: float) -> None:
+    """Make follow-ups a part of the one that is about to be sent."""
+    taken = texts(merge.actions)
+    rows = connection.execute(_TAKEN, (taken,)).fetchall()
+    connection.execute(_MERGE, (action_id, taken))
+    connection.execute("UPDATE action SET draft = ? WHERE id = ?", (draft_to_json(merge.draft), action_id))
+    lines = [
+        HistoryLine(
+            at,
+            "skipped",
+            Reason.COALESCED_INTO,
+            f"action {action_id}",
+            row["receipt"],
+            None,
+            row["incident"],
+            row["id"],
+        )
+        for row in rows
+    ]
+    write_history(connection, lines)
 
 
 _CREATING = """

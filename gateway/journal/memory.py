@@ -14,6 +14,7 @@ import orjson
 from gateway.journal.protocol import (
     FIRST_FENCE,
     INCIDENT_RATE,
+    MOST_BEHIND,
     MOST_MAILS,
     MOST_PARTICIPANTS,
     RELEASED,
@@ -37,6 +38,7 @@ from gateway.journal.protocol import (
     KnownThreads,
     Lookup,
     MailTaken,
+    Merge,
     NewArrival,
     NewTimer,
     Processed,
@@ -52,6 +54,7 @@ from gateway.model.action import (
     ActionKind,
     ActionStatus,
     AttachmentRef,
+    Follower,
     NewAction,
     OutcomeKind,
 )
@@ -98,6 +101,7 @@ class _Action:
     degraded: tuple[str, ...] = ()
     dead_at: float = 0.0
     attempts: list[AttemptView] = field(default_factory=list)
+    into: str = ""
 
     @property
     def line(self) -> tuple[str, str]:
@@ -508,7 +512,18 @@ class MemoryJournal:
             degraded=action.degraded,
             resolve=action.unresolved,
             request=action.request,
+            behind=self._behind(action) if _is_fresh(action) else (),
         )
+
+    def _behind(self, action: _Action) -> tuple[Follower, ...]:
+        found: list[Follower] = []
+        for other in self._line(action.line):
+            if other.new.sequence <= action.new.sequence or other.status not in UNFINISHED - {ActionStatus.BLOCKED}:
+                continue
+            if other.status is not ActionStatus.WAITING or not _is_fresh(other) or len(found) == MOST_BEHIND:
+                break
+            found.append(Follower(other.new.id, other.receipt, other.new.queued_at, other.new.draft))
+        return tuple(found)
 
     async def release_action(self, action_id: str, *, fence: int) -> None:
         """Give a claimed action back untouched."""
@@ -525,15 +540,31 @@ class MemoryJournal:
         started_at: float,
         deadline: float,
         resolve_at: float,  # noqa: ARG002 - only matters after a crash, which ends this journal
+        merge: Merge | None = None,
     ) -> bool:
         """Write the intent."""
         self._check()
         action = self._actions.get(action_id)
         if action is None or action.claimed_until is None or action.given != fence or action.fence >= fence:
             return False
+        if merge is not None and not self._merge(action, merge, started_at):
+            action.claimed_until = None
+            return False
         action.status, action.fence, action.tries = ActionStatus.IN_FLIGHT, fence, action.tries + 1
         action.claimed_until, action.request = float("inf"), request
         action.attempts.append(AttemptView(fence, started_at, deadline, None, "", "", ""))
+        return True
+
+    def _merge(self, action: _Action, merge: Merge, at: float) -> bool:
+        taken = [self._actions[name] for name in merge.actions if name in self._actions]
+        free = all(other.status is ActionStatus.WAITING and _is_fresh(other) for other in taken)
+        if not free or len(taken) < len(merge.actions):
+            return False
+        for other in taken:
+            other.status, other.reason, other.into = ActionStatus.SKIPPED, Reason.COALESCED_INTO, action.new.id
+            line = HistoryLine(at, "skipped", Reason.COALESCED_INTO, f"action {action.new.id}", other.receipt)
+            self._history.append(replace(line, incident=other.new.incident, action=other.new.id))
+        action.new = replace(action.new, draft=merge.draft)
         return True
 
     async def finish_attempt(self, finished: FinishedAttempt) -> bool:
@@ -695,7 +726,9 @@ class MemoryJournal:
         """Delete finished receipts that are past their time."""
         self._check()
         held_back = {
-            a.receipt for a in self._actions.values() if a.status in UNFINISHED or a.status is ActionStatus.DEAD
+            a.receipt
+            for a in self._actions.values()
+            if (whole := self._actions.get(a.into, a)).status in UNFINISHED or whole.status is ActionStatus.DEAD
         }
         old = [
             name
@@ -752,6 +785,11 @@ class MemoryJournal:
     async def close(self) -> None:
         """Take nothing more."""
         self._closed = True
+
+
+def _is_fresh(action: _Action) -> bool:
+    """Whether it is an append of which no attempt was ever begun."""
+    return action.new.kind is ActionKind.APPEND and not (action.tries or action.fence or action.unresolved)
 
 
 def _as_receipt(held: _Receipt) -> Receipt:
@@ -963,4 +1001,5 @@ def _action_view(action: _Action) -> ActionView:
         title=new.draft.title,
         detail=action.detail,
         attempts=tuple(action.attempts),
+        coalesced_into=action.into,
     )

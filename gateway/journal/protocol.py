@@ -311,6 +311,21 @@ FIRST_FENCE = 1
 """The fence of an action's first attempt."""
 
 
+MOST_BEHIND = 50
+"""Follow-ups that a claimed one is told to have right behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Follow-ups that become a part of the one whose attempt begins.
+
+    ``draft`` is its own from now on; ``actions`` are the ids of those that it takes, in their order.
+    """
+
+    draft: TicketDraft
+    actions: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class FinishedAttempt:
     """The outcome of an attempt and what follows from it.
@@ -381,7 +396,7 @@ class ActionView:
     """An action as it is shown.
 
     ``reason`` is that of the last thing that happened to it; ``flags`` begin with why it was made, then name what was
-    done otherwise than asked, and what delivery found.
+    done otherwise than asked, and what delivery found. ``coalesced_into`` is the id of the action that it became a part of.
     """
 
     id: str
@@ -401,6 +416,7 @@ class ActionView:
     title: str
     detail: str
     attempts: tuple[AttemptView, ...]
+    coalesced_into: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -584,6 +600,8 @@ class Journal(Protocol):
 
         A create is not given out while another create of the same (helpdesk, requester) is in flight or unknown,
         until one for that requester was delivered. A claim that is neither begun nor released ends with its lease.
+        An append without any attempt is told the appends right behind it that have none either (`Action.behind`), at most
+        `MOST_BEHIND`, up to the first action of another kind.
         """
         ...
 
@@ -600,11 +618,14 @@ class Journal(Protocol):
         started_at: float,
         deadline: float,
         resolve_at: float,
+        merge: Merge | None = None,
     ) -> bool:
         """Write the intent. False if the fence is not the action's next one (somebody else has it): do not call.
 
         ``request`` is what will be sent, as the connector serialised it; it is given back as `Action.request` on every
-        later claim. After a crash the action is UNKNOWN and due at ``resolve_at``.
+        later claim. After a crash the action is UNKNOWN and due at ``resolve_at``. Those of ``merge`` become SKIPPED
+        (`coalesced_into`) in the same transaction; if one of them does not wait untouched any more, nothing is written
+        and the answer is False.
         """
         ...
 

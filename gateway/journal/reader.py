@@ -270,6 +270,7 @@ def _actions(connection: sqlite3.Connection, receipt: str, incidents: str) -> tu
             title=row["title"],
             detail=row["detail"],
             attempts=tuple(attempts.get(row["id"], ())),
+            coalesced_into=row["coalesced_into"],
         )
         for row in rows
     )

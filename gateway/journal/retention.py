@@ -29,10 +29,11 @@ _EXPIRED_ARRIVALS = """
 DELETE FROM arrival WHERE (key, receipt) IN (
     SELECT key, receipt FROM arrival WHERE expires_at < ? ORDER BY expires_at LIMIT ?)
 """
+# What an unfinished action has taken up (`coalesced_into`) is sent with it, files and all.
 _HELD = """
-SELECT DISTINCT receipt FROM action
-WHERE receipt IN (SELECT value FROM json_each(?))
-    AND status IN ('waiting', 'queued', 'in_flight', 'unknown', 'blocked', 'dead')
+SELECT part.receipt FROM action AS part LEFT JOIN action AS whole ON whole.id = part.coalesced_into
+WHERE part.receipt IN (SELECT value FROM json_each(?))
+    AND coalesce(whole.status, part.status) IN ('waiting', 'queued', 'in_flight', 'unknown', 'blocked', 'dead')
 """
 
 

@@ -76,6 +76,7 @@ def draft_from_json(data: bytes) -> TicketDraft:
         reasons=tuple(Reason(item) for item in raw["reasons"]),
         message_name=raw.get("message_name", ""),  # absent in drafts of earlier versions
         references=tuple(raw.get("references", ())),
+        alone=raw.get("alone", False),
     )
 
 

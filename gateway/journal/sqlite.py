@@ -37,13 +37,14 @@ from gateway.journal.protocol import (
     JournalOwned,
     Known,
     Lookup,
+    Merge,
     Processed,
     Reader,
     Timer,
 )
 from gateway.journal.reader import Snapshots, SqliteReader
 from gateway.journal.rows import receipt_from_row, write_history
-from gateway.model.action import Action, ActionKind, AttachmentRef
+from gateway.model.action import Action, ActionKind, AttachmentRef, Follower
 from gateway.model.reasons import Reason
 from gateway.model.receipt import Accepted, NewReceipt, Receipt
 from gateway.model.silence import Silence
@@ -303,26 +304,22 @@ class SqliteJournal:
             self._let_go = set()
             live = {name: claim for name, claim in self._claims.items() if claim.begun or claim.until > now}
             creating = {claim.creates_for for claim in live.values() if claim.helpdesk == helpdesk}
-            rows = await self._lookups.ask(
-                lambda connection: delivering.due(
-                    connection,
-                    helpdesk,
-                    limit=limit,
-                    now=now,
-                    taken=live,
-                    creating=creating,
-                ),
-            )
+
+            def look(connection: sqlite3.Connection) -> list[tuple[sqlite3.Row, tuple[Follower, ...]]]:
+                found = delivering.due(connection, helpdesk, limit=limit, now=now, taken=live, creating=creating)
+                return [(row, delivering.behind(connection, row)) for row in found]
+
+            rows = await self._lookups.ask(look)
             # What was finished or given back while we looked was seen as it stood before.
-            rows = [row for row in rows if row["id"] not in self._let_go]
+            rows = [(row, followers) for row, followers in rows if row["id"] not in self._let_go]
             actions: list[Action] = []
-            for row in rows:
+            for row, followers in rows:
                 fence = max(row["fence"], self._fences.get(row["id"], 0)) + 1
                 request = b""
                 if row["content"] is not None or row["file"] is not None:
                     with contextlib.suppress(AttachmentGone):  # it is made anew from the draft
                         request = await self._load(Stored(row["content"], row["file"]))
-                actions.append(delivering.action_from_row(row, fence, request))
+                actions.append(delivering.action_from_row(row, fence, request, followers))
             for action in actions:
                 creates_for = action.requester if action.kind is ActionKind.CREATE else ""
                 self._claims[action.id] = _Claim(action.fence, now + lease, creates_for, helpdesk)
@@ -356,6 +353,7 @@ class SqliteJournal:
         started_at: float,
         deadline: float,
         resolve_at: float,
+        merge: Merge | None = None,
     ) -> bool:
         """Write the intent."""
         self._writer.check()
@@ -375,6 +373,7 @@ class SqliteJournal:
                     started_at=started_at,
                     deadline=deadline,
                     resolve_at=resolve_at,
+                    merge=merge,
                 ),
             )
         except JournalError:

@@ -70,7 +70,7 @@ class TicketDraft:
     ``message_name`` is the signed left side of the Message-ID under which it goes out; empty: the connector makes one of the
     marker. ``references`` are the Message-IDs that a mail referred to, without angle brackets, the oldest first. In a
     follow-up its sender takes part in the ticket; in a new ticket nothing is known of the sender, so there only those may be
-    handed on that the helpdesk proves by itself.
+    handed on that the helpdesk proves by itself. ``alone``: it is never sent together with others (`coalesce: off`).
     """
 
     title: str
@@ -83,6 +83,7 @@ class TicketDraft:
     reasons: tuple[Reason, ...] = ()
     message_name: str = ""
     references: tuple[str, ...] = ()
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,16 @@ class NewAction:
 
 
 @dataclass(frozen=True, slots=True)
+class Follower:
+    """A follow-up that waits right behind a claimed one, in its order, and of which no attempt was ever begun."""
+
+    id: str
+    receipt: str
+    queued_at: float
+    draft: TicketDraft
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """An action as delivery claims it.
 
@@ -121,7 +132,7 @@ class Action:
     when an earlier attempt's outcome is unknown, so that the look-up comes first; ``ticket`` is the incident's ticket.
     ``paused_before`` are the seconds of pauses of the
     helpdesk that lie before the action's life: its age is ``now - queued_at - (paused so far - paused_before)``; a requeue
-    sets it so that the age starts anew.
+    sets it so that the age starts anew. ``behind`` are the follow-ups right behind a follow-up that was never tried.
     """
 
     id: str
@@ -144,6 +155,7 @@ class Action:
     resolve: bool = False
     request: bytes = b""
     paused_before: float = 0.0
+    behind: tuple[Follower, ...] = ()
 
     @classmethod
     def first(cls, new: NewAction, *, receipt: str, fence: int, paused_before: float) -> "Action":

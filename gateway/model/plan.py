@@ -18,7 +18,8 @@ class Policy:
     a problem must last before its ticket is made, ``hold`` how long a recovery before it counts. ``rise`` is what a severity
     does that is worse than any before; ``escalate_after`` None: nothing happens to what nobody acknowledges, else
     ``escalate_by``. ``expire_after`` None: an incident without news stays as it is. ``flap_changes`` 0: flapping is not watched.
-    ``suppressed_by`` host: tickets of services wait while their host is down. A default stands for what plans of earlier
+    ``suppressed_by`` host: tickets of services wait while their host is down. ``coalesce``: follow-ups that wait behind each
+    other may be sent as one. A default stands for what plans of earlier
     versions meant.
     """
 
@@ -37,6 +38,7 @@ class Policy:
     flap_changes: int = 0
     flap_within: float = 0.0
     suppressed_by: Literal["", "host"] = ""
+    coalesce: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,7 @@ class Reason(StrEnum):
     CREATE_DROPPED = "create_dropped"
     NOT_CONFIGURED = "not_configured"
     HELPDESK_CHANGED = "helpdesk_changed"
+    COALESCED_INTO = "coalesced_into"
 
     # What a person did
     DROPPED_BY_OPERATOR = "dropped_by_operator"
@@ -166,6 +167,7 @@ _SENTENCES: dict[Reason, str] = {
     Reason.CREATE_DROPPED: "The create of this incident was dropped by an operator, so its followers ended with it.",
     Reason.NOT_CONFIGURED: "The helpdesk of this action is not in the configuration any more; the action waits.",
     Reason.HELPDESK_CHANGED: "The helpdesk of this name is another one now; its old tickets are not written to.",
+    Reason.COALESCED_INTO: "It waited behind another follow-up of its ticket and was sent as a part of that one, text and files.",
     Reason.DROPPED_BY_OPERATOR: "An operator dropped the dead letter.",
     Reason.RETRIED_BY_OPERATOR: "An operator sent the dead letter on its way again.",
     Reason.REPLAYED: "An operator had the receipt processed again.",

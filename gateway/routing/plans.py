@@ -16,6 +16,7 @@ def policy_of(incident: IncidentPolicy) -> Policy:
         notes=incident.notes,
         reopen_within=max(incident.reopen_within, flap.within if flap is not None else 0.0),
         confirm=incident.confirm,
+        coalesce=incident.coalesce == "on",
         suppressed_by=incident.suppressed_by or "",
         flap_changes=flap.changes if flap is not None else 0,
         flap_within=flap.within if flap is not None else 0.0,

@@ -84,6 +84,7 @@ class Tally:
     files: int = 0
     tickets: int = 0
     entries: int = 0
+    merged: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     looked_up: int = 0
     faults: list[str] = field(default_factory=list)
@@ -97,7 +98,8 @@ class Tally:
             f"{hits}\n  at no point (timed)        {self.plain_kills}\n"
             f"{self.accepted} events answered with 2xx ({self.resent} requests were repeated by their senders)\n"
             f"{self.incidents} incidents, {self.tickets} tickets, {self.entries} entries and {self.files} files in them; "
-            f"{self.refused} incidents refused by the helpdesk; {self.looked_up} unknown outcomes looked up\n"
+            f"{self.refused} incidents refused by the helpdesk; {self.looked_up} unknown outcomes looked up; "
+            f"{self.merged} follow-ups sent as a part of another one\n"
             f"reasons: {reasons}\n"
             f"broken promises: {len(self.faults)}" + "".join(f"\n  {fault}" for fault in self.faults[:20])
         )
@@ -333,10 +335,14 @@ def _count(folder: Path, clients: _Clients, tickets: object, tally: Tally) -> No
     answered = clients.answered
     views = {view.id: view for view in _views(folder)}
     where: dict[str, list[str]] = {}
+    told: dict[str, list[str]] = {}
+    markers = {action.id: action.marker for view in views.values() for action in view.actions}
     for ticket in tickets:
         tally.tickets += 1
         for entry in ticket["entries"]:
             tally.entries += 1
+            for mark in re.findall(r"mark (\d+-\d+) ", entry["body"]):
+                told.setdefault(mark, []).append(_marker(entry["message_id"]))
             if entry["message_id"]:
                 where.setdefault(_marker(entry["message_id"]), []).append(ticket["number"])
     tally.accepted = len(answered)
@@ -359,6 +365,7 @@ def _count(folder: Path, clients: _Clients, tickets: object, tally: Tally) -> No
     incidents: dict[str, int] = {}
     for view in views.values():
         _count_receipt(view, where, creates, occurrences, tally)
+        _count_merged(view, told, markers, tally)
         incidents.update({incident.id: incident.occurrences for incident in view.incidents})
     tally.incidents = len(incidents)
     for incident, counted in incidents.items():
@@ -418,6 +425,8 @@ def _count_receipt(
     if event.reason in COUNTED:
         occurrences[event.incident] += 1
     for action in view.actions:
+        if action.coalesced_into:
+            continue  # counted by `_count_merged`
         found = where.get(action.marker, [])
         if str(event.event["host"]).startswith("banned-"):
             expected = ActionStatus.DEAD if action.kind is ActionKind.CREATE else ActionStatus.BLOCKED
@@ -435,6 +444,18 @@ def _count_receipt(
             tally.faults.append(f"{action.kind} {action.id} is in ticket {found[0]}, not {view.ticket.number}")
         if action.kind is ActionKind.CREATE:
             creates.setdefault(action.incident, []).extend(found)
+
+
+def _count_merged(view: ReceiptView, told: dict[str, list[str]], markers: dict[str, str], tally: Tally) -> None:
+    """What was sent as a part of another follow-up stands in that one's entry, and nowhere else."""
+    for action in view.actions:
+        if action.coalesced_into:
+            tally.merged += 1
+            words = re.findall(r"mark (\d+-\d+) ", str(view.events[0].event["text"]))
+            if action.status is not ActionStatus.SKIPPED:
+                tally.faults.append(f"{action.kind} {action.id} was merged and is {action.status}")
+            if [told.get(word) for word in words] != [[markers.get(action.coalesced_into)]]:
+                tally.faults.append(f"{action.kind} {action.id} is told by {[told.get(word) for word in words]}")
 
 
 def wait_for(condition: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:

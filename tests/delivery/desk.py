@@ -122,6 +122,9 @@ class Told:
     def ticket(self, action: Action, ticket: TicketRef) -> None:
         self.words.append(f"ticket {ticket.number}")
 
+    def coalesced(self, action: Action, number: int) -> None:
+        self.words.append(f"coalesced {number}")
+
     def helpdesk(self, name: str, what: str, detail: str) -> None:
         self.words.append(what)
 
