@@ -532,6 +532,7 @@ class Pipeline:
                 continue
             if begun:
                 call.go()
+                await asyncio.sleep(0)  # the call goes out before anything else is told of it
             return [result]
         return []
 
