@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -22,6 +22,18 @@ MEMORY = 1 << 30
 
 class Stopped(Exception):
     """The job was stopped: it passed its deadline, or its process died (the message says which)."""
+
+
+class Apart(Protocol):
+    """Where work is done that may hang or eat memory."""
+
+    async def run(self, deadline: float, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of the function; raises `Stopped`, or what the function raises."""
+        ...
+
+    def close(self) -> None:
+        """Nothing more is run."""
+        ...
 
 
 class Isolation:

@@ -28,7 +28,7 @@ from gateway.config.models import SourceSettings
 from gateway.delivery.worker import FirstCall
 from gateway.facts import facts_of
 from gateway.firing import Timers
-from gateway.isolation import Isolation, Stopped
+from gateway.isolation import Apart, Isolation, Stopped
 from gateway.journal.protocol import CommitResult, HistoryLine, Journal, JournalError, JournalFull, Processed, Timer
 from gateway.judging import Routed, lookup, route
 from gateway.model.action import ActionKind, NewAction
@@ -121,6 +121,7 @@ class Pipeline:
         first_call: Callable[[NewAction, str, Sequence[bytes]], FirstCall | None] = lambda *_: None,
         examine: Callable[[Receipt, SourceSettings, Parsed], Awaitable[Parsed]] | None = None,
         clock: Callable[[], float] = time.time,
+        apart: Apart | None = None,
     ) -> None:
         """``wake_delivery`` is told the names of helpdesks that have something to do.
 
@@ -129,6 +130,8 @@ class Pipeline:
 
         ``examine`` adds to the events of a kind that is parsed apart what can only be asked outside (DNS). It never raises
         and ends within seconds; only receipts of the same source wait for it.
+
+        ``apart`` is where large payloads are parsed; default: a process that can be stopped.
         """
         self.rules = rules
         self.tickets = TicketWaiters(journal.reader(), self._is_in_hand)
@@ -139,7 +142,7 @@ class Pipeline:
         self._first_call = first_call
         self._examine = examine
         self._clock = clock
-        self._isolation = Isolation()
+        self._isolation: Apart = apart or Isolation()
         self._lanes: dict[str, deque[_Job]] = {}
         self._at_hand: set[str] = set()  # ids of the receipts in lanes or in the batch that is worked on
         self._octets = 0  # what the bodies of those weigh

@@ -1,24 +1,18 @@
 """Messages from files: raw bodies, and recorded requests."""
 
-import base64
-import binascii
-import json
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TypeVar
 
 import click
 
 from gateway.cli.common import fail
-from gateway.model.ids import new_id
 from gateway.model.receipt import NewReceipt
+from gateway.receive.messages import MOST, Unreadable, bounded, message_of, read_file
+
+__all__ = ["Unreadable", "headers_of", "message_options", "read_message", "read_or_fail"]
 
 T = TypeVar("T")
-
-MOST = 64 * 2**20
-"""Octets of a message; senders get less than that through every door."""
-
 
 def message_options(command: Callable[..., T]) -> Callable[..., T]:
     """Adds ``--content-type`` and ``--header``."""
@@ -34,10 +28,6 @@ def message_options(command: Callable[..., T]) -> Callable[..., T]:
     return content(header(command))
 
 
-class Unreadable(Exception):
-    """A file cannot be read. The message names it and the fault."""
-
-
 def read_message(file: str, content_type: str, headers: Sequence[str], *, source: str, now: float) -> NewReceipt:
     """A raw body, or a recorded request (JSON with method, path, headers, body_encoding, body), as a receipt.
 
@@ -46,24 +36,7 @@ def read_message(file: str, content_type: str, headers: Sequence[str], *, source
     Raises:
         Unreadable: no such file, no permission, too big.
     """
-    data = _read(file)
-    given = headers_of(headers)
-    envelope = {"door": "cli", "method": "POST", "path": "", "query": ""}
-    recorded = _recorded(data)
-    if recorded is not None:
-        data, recorded_headers, envelope = recorded
-        given = [*given, *(pair for pair in recorded_headers if pair[0] not in {name for name, _ in given})]
-    declared = content_type or next((value for name, value in given if name == "content-type"), "") or _guess(data)
-    return NewReceipt(
-        id=new_id(),
-        source=source,
-        received_at=now,
-        body=data,
-        content_type=declared,
-        headers=tuple(pair for pair in given if pair[0] not in {"authorization", "cookie"}),
-        envelope=envelope,
-        peer="",
-    )
+    return message_of(_read(file), content_type, headers_of(headers), source=source, now=now)
 
 
 def read_or_fail(file: str, content_type: str, headers: Sequence[str], *, source: str, now: float) -> NewReceipt:
@@ -86,47 +59,8 @@ def headers_of(values: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _read(file: str) -> bytes:
-    try:
-        if file == "-":
-            if sys.stdin.isatty():
-                click.echo("Reading the message from this terminal; end it with Ctrl-D.", err=True)
-            data = sys.stdin.buffer.read(MOST + 1)
-        else:
-            with Path(file).open("rb") as stream:
-                data = stream.read(MOST + 1)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise Unreadable(f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(data) > MOST:
-        raise Unreadable(f"{file}: is larger than {MOST >> 20} MiB; no door takes that")
-    return data
-
-
-def _recorded(data: bytes) -> tuple[bytes, list[tuple[str, str]], dict[str, str]] | None:
-    """Body, headers and envelope of a recorded request; None for everything that is not quite one."""
-    if data.lstrip()[:1] != b"{" or b'"body_encoding"' not in data:
-        return None
-    try:
-        record = json.loads(data)
-        if not isinstance(record, dict) or not {"method", "headers", "body", "body_encoding"} <= record.keys():
-            return None
-        text, headers = str(record["body"]), record["headers"]
-        encoded = record["body_encoding"] == "base64"
-        body = base64.b64decode(text, validate=True) if encoded else text.encode("utf-8", "surrogatepass")
-        pairs = headers.items() if isinstance(headers, dict) else [(name, value) for name, value in headers]
-    except (ValueError, TypeError, RecursionError, binascii.Error):
-        return None
-    envelope = {
-        "door": "cli",
-        "method": str(record["method"]),
-        "path": str(record.get("path", "")),
-        "query": str(record.get("query", "")),
-    }
-    return body, [(str(name).lower(), str(value)) for name, value in pairs], envelope
-
-
-def _guess(data: bytes) -> str:
-    head = data.lstrip()[:1]
-    if head in {b"{", b"["}:
-        return "application/json"
-    first = data.split(b"\n", 1)[0]
-    return "application/x-www-form-urlencoded" if b"=" in first and b" " not in first.split(b"=")[0] else "text/plain"
+    if file != "-":
+        return read_file(file)
+    if sys.stdin.isatty():
+        click.echo("Reading the message from this terminal; end it with Ctrl-D.", err=True)
+    return bounded(file, sys.stdin.buffer.read(MOST + 1))

@@ -7,6 +7,7 @@ from pathlib import Path as FilePath
 from gateway.config.document import Entry, Node, Place
 from gateway.config.models import HelpdeskSettings, Route, ScheduleSettings, Server, SourceSettings, Unrouted
 from gateway.config.problems import Path, Problem
+from gateway.config.route_tests import RouteTest
 
 Templates = Mapping[str, Mapping[str, str]]
 """Folder -> file -> text."""
@@ -96,6 +97,7 @@ class Config:
     schedules: Mapping[str, ScheduleSettings] = field(default_factory=dict)
     files: tuple[FilePath, ...] = ()
     include: str | list[str] = field(default_factory=list)
+    tests: tuple[RouteTest, ...] = field(default=())
 
     def __repr__(self) -> str:
         return f"Config({str(self.path)!r}, digest={self.digest[:12]!r})"

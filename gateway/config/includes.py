@@ -14,7 +14,7 @@ from pathlib import Path as FilePath
 from gateway.config.document import MAX_BYTES, Data, Empty, Entry, Fault, Node, Place, Unreadable, child, read_document
 from gateway.config.messages import shown_value
 from gateway.config.problems import Path, did_you_mean
-from gateway.config.secrets import fill
+from gateway.config.secrets import Unset, fill
 
 SECTIONS = ("sources", "helpdesks", "schedules")
 """Sections that an included file may have, by name."""
@@ -78,8 +78,8 @@ def matching(folder: FilePath, pattern: str) -> list[FilePath]:
     return [FilePath(each) for each in sorted(glob.glob(os.path.join(folder, pattern), recursive=True))]  # noqa: PTH118, PTH207 - pathlib's has no absolute patterns
 
 
-def include(root: Node, main: FilePath, env: Mapping[str, str]) -> Whole:
-    """Read what the main file includes, fill in references, and join it with the main file's tree."""
+def include(root: Node, main: FilePath, env: Mapping[str, str], unset: Unset | None = None) -> Whole:
+    """Read what the main file includes, fill in references (``unset`` as in `fill`), and join it with the main file's tree."""
     whole = Whole(root, main)
     parts: list[tuple[FilePath, Node]] = []
     octets = 0
@@ -102,7 +102,7 @@ def include(root: Node, main: FilePath, env: Mapping[str, str]) -> Whole:
                 words = f"more than {MAX_FILES} files, or {MAX_ALL // 2**20} MiB"
                 whole.faults.append(Fault(path, place, words, "put several routes into one file"))
                 return whole
-            part = _part(file, raw, main, env, whole)
+            part = _part(file, raw, main, env, whole, unset)
             if part is not None:
                 parts.append((file, part))
     _join(whole, parts)
@@ -121,7 +121,9 @@ def _read(file: FilePath, main: FilePath) -> bytes:
         raise ValueError(f"{file} cannot be read: {error.strerror}; mend its permissions") from None
 
 
-def _part(file: FilePath, raw: bytes, main: FilePath, env: Mapping[str, str], whole: Whole) -> Node | None:
+def _part(
+    file: FilePath, raw: bytes, main: FilePath, env: Mapping[str, str], whole: Whole, unset: Unset | None
+) -> Node | None:
     """The tree of one included file, without what must not stand there; None if it has none."""
     name = str(file)
     try:
@@ -131,7 +133,7 @@ def _part(file: FilePath, raw: bytes, main: FilePath, env: Mapping[str, str], wh
     except Unreadable as error:
         whole.faults.append(Fault((), error.place or Place(0, 0, name), error.message, error.hint))
         return None
-    filled = fill(document.root, env=env, folder=main.parent)
+    filled = fill(document.root, env=env, folder=main.parent, unset=unset)
     whole.faults += (*document.faults, *filled.faults)
     whole.secrets += filled.secrets
     root = filled.root

@@ -14,6 +14,7 @@ from gateway.config.lint_includes import INCLUDE_CHECKS
 from gateway.config.lint_mail import MAIL_CHECKS
 from gateway.config.lint_routes import ROUTE_CHECKS
 from gateway.config.lint_senders import SENDER_CHECKS
+from gateway.config.lint_tests import TEST_CHECKS
 from gateway.config.listen import listens, parse_listen
 from gateway.config.models import Auth, HttpHelpdeskSettings
 from gateway.config.problems import Level, Path, Problem, did_you_mean, in_order
@@ -287,6 +288,7 @@ CHECKS: tuple[Check, ...] = (
     *MAIL_CHECKS,
     *SENDER_CHECKS,
     *ROUTE_CHECKS,
+    *TEST_CHECKS,
     whole_file,
 )
 """All checks; their order does not matter, findings are sorted by place."""

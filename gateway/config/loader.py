@@ -26,15 +26,20 @@ from gateway.config.models import (
 )
 from gateway.config.problems import ConfigErrors, Level, Path, Problem, did_you_mean, in_order, without_secrets
 from gateway.config.registries import Registries, default_registries
-from gateway.config.secrets import fill
+from gateway.config.route_tests import RouteTest
+from gateway.config.secrets import Unset, fill
 from gateway.config.shipped import shipped_templates
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def load_file(path: FilePath, *, env: Mapping[str, str], registries: Registries | None = None) -> Config:
+def load_file(
+    path: FilePath, *, env: Mapping[str, str], registries: Registries | None = None, unset: Unset | None = None
+) -> Config:
     """Read a configuration with the templates and lists it names.
+
+    ``unset`` gives what stands in for references that lead nowhere on this machine; default: they are errors.
 
     Raises:
         ConfigErrors: with all that is wrong, at its places.
@@ -46,11 +51,20 @@ def load_file(path: FilePath, *, env: Mapping[str, str], registries: Registries 
         words = getattr(error, "strerror", None) or str(error)
         hint = "`ticket-gateway init` writes one to start from" if isinstance(error, FileNotFoundError) else ""
         raise ConfigErrors([Problem(str(path), 0, 0, (), f"cannot be read: {words}", hint)]) from None
-    return load(raw, path=path, env=env, registries=registries)
+    return load(raw, path=path, env=env, registries=registries, unset=unset)
 
 
-def load(raw: bytes, *, path: FilePath, env: Mapping[str, str], registries: Registries | None = None) -> Config:
+def load(
+    raw: bytes,
+    *,
+    path: FilePath,
+    env: Mapping[str, str],
+    registries: Registries | None = None,
+    unset: Unset | None = None,
+) -> Config:
     """Read a configuration from its bytes; ``path`` names it in messages, and its folder holds what it names.
+
+    ``unset`` is as in `load_file`.
 
     Raises:
         ConfigErrors: with all that is wrong, at its places.
@@ -60,8 +74,8 @@ def load(raw: bytes, *, path: FilePath, env: Mapping[str, str], registries: Regi
     except Unreadable as error:
         place = error.place or Place(0, 0)
         raise ConfigErrors([Problem(str(path), place.line, place.column, (), error.message, error.hint)]) from None
-    filled = fill(document.root, env=env, folder=path.parent)
-    whole = include(filled.root, path, env)
+    filled = fill(document.root, env=env, folder=path.parent, unset=unset)
+    whole = include(filled.root, path, env, unset)
     loading = _Loading(path, raw, registries or default_registries(), whole)
     for fault in (*document.faults, *filled.faults, *whole.faults):
         loading.told(fault)
@@ -104,7 +118,8 @@ class _Loading:
         outline = self._outline(root)
         sources = dict(self._sources(root))
         helpdesks = dict(self._helpdesks(root))
-        routes = self._routes(root)
+        routes = self._listed(root, "routes", Route)
+        tests = self._listed(root, "tests", RouteTest)
         listed = child(root, "routes")
         unrouted = self._section(root, "unrouted", Unrouted) or Unrouted()
         server = self._section(root, "server", Server)
@@ -128,6 +143,7 @@ class _Loading:
             places=places,
             schedules=outline.schedules if outline is not None else {},
             include=outline.include if outline is not None else [],
+            tests=tuple(test for _, test in tests),
         )
         subject = lint.Subject(
             config=config,
@@ -137,6 +153,7 @@ class _Loading:
             source_names=_names(root, "sources"),
             helpdesk_names=_names(root, "helpdesks"),
             whole=not self.problems,
+            tests=tuple(tests),
         )
         twice = {(p.file, p.line, p.column) for p in self.problems if p.path[-1:] == ("name",)}
         notes = [note for note in lint.check(subject) if (note.file, note.line, note.column) not in twice]
@@ -155,7 +172,7 @@ class _Loading:
 
     def _outline(self, root: Node) -> File | None:
         assert isinstance(root.data, dict)
-        parts = {"sources", "helpdesks", "routes", "unrouted", "server"}
+        parts = {"sources", "helpdesks", "routes", "unrouted", "server", "tests"}
         entries = {key: entry for key, entry in root.data.items() if key not in parts}
         return self._model(File, Node(root.place, entries), ())
 
@@ -210,16 +227,18 @@ class _Loading:
             return None
         return self._model(model, node, path)
 
-    def _routes(self, root: Node) -> list[tuple[int, Route]]:
-        node = child(root, "routes")
+    def _listed(self, root: Node, section: str, model: type[_Model]) -> list[tuple[int, _Model]]:
+        """The valid entries of a list, with their index in the file."""
+        node = child(root, section)
         if node is None:
             return []
         if not isinstance(node.data, list):
-            hint = "fill it in, or remove the key" if node.data is None else "each route begins with '- name: ...'"
-            self.add(("routes",), node.place, f"must be a list, not {shown_value(node)}", hint)
+            one = f"each {section.removesuffix('s')} begins with '- name: ...'"
+            hint = "fill it in, or remove the key" if node.data is None else one
+            self.add((section,), node.place, f"must be a list, not {shown_value(node)}", hint)
             return []
-        read = [(index, self._model(Route, each, ("routes", index))) for index, each in enumerate(node.data)]
-        return [(index, route) for index, route in read if route is not None]
+        read = [(index, self._model(model, each, (section, index))) for index, each in enumerate(node.data)]
+        return [(index, made) for index, made in read if made is not None]
 
     def _model(self, model: type[_Model], node: Node, path: Path) -> _Model | None:
         broken = any(each.broken for _, each in walk(node))

@@ -7,15 +7,15 @@ from gateway.config.config import Config
 from gateway.config.models import IncidentPolicy, Route, Ticket
 from gateway.config.problems import Level, Path
 from gateway.config.registries import Registries
+from gateway.config.route_tests import RouteTest
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
     """A configuration under examination; parts that do not validate are missing from it.
 
-    ``routes`` are the valid ones with their index in the file, ``count`` is the number of all. ``source_names`` and
-    ``helpdesk_names`` hold also those
-    whose settings are wrong. ``whole`` is true if nothing is missing.
+    ``routes`` are the valid ones with their index in the file, ``count`` is the number of all; ``tests`` likewise.
+    ``source_names`` and ``helpdesk_names`` hold also those whose settings are wrong. ``whole`` is true if nothing is missing.
     """
 
     config: Config
@@ -25,6 +25,7 @@ class Subject:
     source_names: frozenset[str]
     helpdesk_names: frozenset[str]
     whole: bool
+    tests: tuple[tuple[int, RouteTest], ...] = ()
 
     def tickets(self) -> Iterator[tuple[Path, Ticket, IncidentPolicy]]:
         """Every ticket section with the path of what holds it and the policy beside it."""

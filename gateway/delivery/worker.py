@@ -588,7 +588,7 @@ class _Bucket:
 
     def pause(self) -> float:
         """Seconds until the next call may be made; 0 if one may be made now."""
-        return max(0.0, self._next - time.monotonic())
+        return max(0.0, self._next - asyncio.get_running_loop().time())
 
     def ready(self) -> int:
         """How many calls may be made now: one or none."""
@@ -596,7 +596,7 @@ class _Bucket:
 
     def take(self) -> None:
         """A call is made."""
-        self._next = max(self._next, time.monotonic()) + self._gap
+        self._next = max(self._next, asyncio.get_running_loop().time()) + self._gap
 
 
 def _order(action: Action, contents: Sequence[bytes]) -> Order:

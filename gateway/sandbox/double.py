@@ -96,6 +96,11 @@ class Answering(ABC):
         task.add_done_callback(self._running.discard)
         return await asyncio.shield(task)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a request is still worked on; its client may have gone."""
+        return bool(self._running)
+
     async def close(self) -> None:
         """Give up whatever still hangs."""
         for task in list(self._running):

@@ -1,0 +1,133 @@
+"""What is wrong with the tests of a configuration: steps that go back, names that nobody has."""
+
+from collections.abc import Iterator, Mapping
+
+from gateway.config.problems import Path, did_you_mean
+from gateway.config.route_tests import Expect, Fields, TestStep
+from gateway.config.subject import Check, Note, Subject, error, warning
+from gateway.config.values import duration_text
+from gateway.model.action import ActionKind
+from gateway.model.reasons import Reason
+from gateway.routetests.looks import ALWAYS, look
+
+
+def names(subject: Subject) -> Iterator[Note]:
+    """Every test has a name of its own."""
+    seen: dict[str, int] = {}
+    for index, test in subject.tests:
+        first = seen.setdefault(test.name, index)
+        if first != index:
+            yield error(("tests", index, "name"), f"test {first + 1} has this name too", "every test needs its own")
+
+
+def steps(subject: Subject) -> Iterator[Note]:
+    """Time goes on, and what is sent and broken exists."""
+    for index, test in subject.tests:
+        before = 0.0
+        for number, step in enumerate(test.steps):
+            path: Path = ("tests", index, "steps", number)
+            if step.at < before:
+                told = f"{duration_text(step.at)} is before the step above, at {duration_text(before)}"
+                yield error((*path, "at"), told, "`at` counts from the start of the test, not from the step above")
+            before = max(before, step.at)
+            yield from _sends(subject, path, step)
+            yield from _breaks(subject, path, step)
+            if step.expect is not None:
+                yield from _expects(subject, (*path, "expect"), step.expect)
+        if not any(step.expect is not None for step in test.steps):
+            yield warning(("tests", index), "expects nothing", "add `expect: {}`, and run `ticket-gateway test --update`")
+
+
+def _sends(subject: Subject, path: Path, step: TestStep) -> Iterator[Note]:
+    send = step.send
+    if send is None:
+        return
+    if send.source not in subject.source_names:
+        hint = did_you_mean(send.source, subject.source_names) or "add it under `sources`"
+        yield error((*path, "send", "source"), f"unknown source '{send.source}'", hint)
+    if send.file is not None and not subject.config.resolve(send.file).is_file():
+        told = f"the file {subject.config.resolve(send.file)} is not there"
+        yield error((*path, "send", "file"), told, "names are relative to routes.yaml")
+    settings = subject.config.sources.get(send.source)
+    kind = subject.registries.source_kinds.get(settings.kind) if settings is not None else None
+    if kind is None or send.is_recorded:
+        return
+    mail = {"from": send.from_, "to": send.to, "cc": send.cc, "message_id": send.message_id, "in_reply_to": send.in_reply_to}
+    other = {
+        "kind": send.kind, "severity": send.severity, "host": send.host, "service": send.service, "state": send.state,
+        "labels": send.labels, "origin_key": send.origin_key, "problem_id": send.problem_id,
+    }  # fmt: skip
+    for name, value in (other if kind.threads else mail).items():
+        if value:
+            is_no = "is a mailbox: what its mails mean is read from them" if kind.threads else "gets no mail"
+            hint = "write `from`, `title` (the subject), `text`" if kind.threads else f"leave `{name}` out"
+            yield error((*path, "send", name), f"'{send.source}' {is_no}", hint)
+
+
+def _breaks(subject: Subject, path: Path, step: TestStep) -> Iterator[Note]:
+    for name in step.fault if isinstance(step.fault, dict) else ():
+        yield from _helpdesk(subject, (*path, "fault", name), name)
+
+
+def _helpdesk(subject: Subject, path: Path, name: object) -> Iterator[Note]:
+    if name not in subject.helpdesk_names:
+        hint = did_you_mean(str(name), subject.helpdesk_names) or "add it under `helpdesks`"
+        yield error(path, f"unknown helpdesk '{name}'", hint)
+
+
+def _expects(subject: Subject, path: Path, expect: Expect) -> Iterator[Note]:
+    for kind in ActionKind:
+        wanted = getattr(expect, kind.value)
+        if isinstance(wanted, dict):
+            yield from _fields(subject, (*path, kind.value), wanted)
+        for index, one in enumerate(wanted if isinstance(wanted, list) else ()):
+            yield from _fields(subject, (*path, kind.value, index), one)
+    if isinstance(expect.tickets, dict):
+        for name in expect.tickets:
+            yield from _helpdesk(subject, (*path, "tickets", name), name)
+    known = {reason.value for reason in Reason}
+    yield from _words((*path, "reason"), expect.reason, known, "reason")
+    routes = {route.name for _, route in subject.routes} | {"unrouted"}
+    if len(subject.routes) == subject.count:
+        yield from _words((*path, "route"), expect.route, routes, "route")
+
+
+def _words(path: Path, given: str | list[str] | None, known: set[str], what: str) -> Iterator[Note]:
+    for index, word in enumerate([given] if isinstance(given, str) else given or []):
+        if word not in known:
+            hint = did_you_mean(word, known)
+            yield error(path if isinstance(given, str) else (*path, index), f"unknown {what} '{word}'", hint)
+
+
+def _fields(subject: Subject, path: Path, fields: Fields) -> Iterator[Note]:
+    known = _known(subject, fields)
+    for name, wanted in fields.items():
+        at = (*path, name)
+        if known and name not in known:
+            yield error(at, f"no action has a '{name}'", did_you_mean(name, known))
+            continue
+        if name == "helpdesk" and isinstance(wanted, str):
+            yield from _helpdesk(subject, at, wanted)
+        try:
+            look(name, wanted)
+        except ValueError as fault:
+            message, _, hint = str(fault).partition("; ")
+            yield error(at, message, hint)
+
+
+def _known(subject: Subject, fields: Fields) -> Mapping[str, str]:
+    """The names that an expectation of these helpdesks may hold; empty: any."""
+    config, kinds = subject.config, subject.registries.helpdesk_kinds
+    named = fields.get("helpdesk")
+    settings = [config.helpdesks[named]] if isinstance(named, str) and named in config.helpdesks else config.helpdesks.values()
+    known = dict(ALWAYS)
+    for one in settings:
+        kind = kinds.get(one.kind)
+        if kind is None or kind.capabilities.open_fields:
+            return {}
+        known |= kind.capabilities.fields
+    return known if config.helpdesks else {}
+
+
+TEST_CHECKS: tuple[Check, ...] = (names, steps)
+"""All checks of this module."""

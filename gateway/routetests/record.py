@@ -1,0 +1,42 @@
+"""What happened in a test, in order, as expectations and people look at it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from gateway.model.action import ActionKind
+from gateway.model.json import JsonValue
+
+
+class What(StrEnum):
+    """What a line is about."""
+
+    EVENT = "event"  # an event was processed
+    TIMER = "timer"  # something became due
+    ACTION = "action"  # an action came to its end: delivered, skipped, dead
+    TRY = "try"  # a call did not bring it to its end
+    DEAD = "dead"  # a receipt waits for a person
+    REFUSED = "refused"  # the door did not take it
+    FAULT = "fault"  # our own code failed
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One thing that happened.
+
+    ``after`` is the time since the test began. ``reasons`` are those that were given, the first one first. ``action`` is set
+    where a helpdesk was changed; ``seen`` is then what its ticket was told. ``trace`` are the rules as they were tried,
+    ``routes`` those that took the event, ``reached`` those whose match held.
+    """
+
+    after: float
+    what: What
+    text: str
+    reasons: tuple[str, ...] = ()
+    route: str = ""
+    action: ActionKind | None = None
+    helpdesk: str = ""
+    seen: Mapping[str, JsonValue] = field(default_factory=dict)
+    trace: tuple[str, ...] = ()
+    reached: tuple[str, ...] = ()
+    dropped: str | None = None
