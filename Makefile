@@ -33,7 +33,7 @@ run: $(VENV)/run  ## the gateway with a sandbox helpdesk and four sample events,
 test: $(VENV)/dev  ## the whole test suite
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
-check: $(VENV)/dev  ## lint, format, strict types, import rules, licences, docs in step with the code
+check: $(VENV)/dev  ## lint, format, strict types, import rules, licences, docs in step with the code, the tests of routes.yaml
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -41,6 +41,7 @@ check: $(VENV)/dev  ## lint, format, strict types, import rules, licences, docs 
 	$(BIN)/python docs/make.py --check
 	$(BIN)/python docs/licences.py
 	$(BIN)/ticket-gateway check routes.yaml
+	$(BIN)/ticket-gateway test routes.yaml --strict
 
 format: $(VENV)/dev  ## put the code into shape
 	$(BIN)/ruff check --fix .

@@ -70,6 +70,9 @@ EXAMPLES: dict[str, str] = {
     "Ticket": 'helpdesk: osticket\ntemplate: alert\ntitle: "[{{ event.severity }}] {{ event.host }}"\n'
     'fields:\n  priority: {from: severity, table: {critical: high, "*": normal}}',
     "IncidentPolicy": "key: [host, service]\nrepeat: {append_every: 1h}\nrecover: {action: close}\nreopen_within: 3d",
+    "RouteTest": "name: an alarm makes one ticket\nsteps:\n  - {at: 0s, send: {source: nagios, host: web1}, expect: {create: 1}}\n"
+    "  - {at: 1h, send: {source: nagios, kind: recovery, host: web1}, expect: {close: 1}}",
+    "FaultSpec": "fault: slow\nseconds: 20s\ncount: 3",
     "Drop": "reason: test systems make no tickets",
     "Unrouted": "dead_letter: true",
 }

@@ -26,6 +26,7 @@ VERBS = {
     "send": ("gateway.cli.send:send", "Hand a message in as if its sender had."),
     "serve": ("gateway.cli.serve:serve", "Run the gateway."),
     "silence": ("gateway.cli.silence:silence", "What makes no tickets for a while. Add, list, remove."),
+    "test": ("gateway.cli.test:test", "Run the tests of a configuration, on virtual time."),
     "ticket": ("gateway.cli.ticket:ticket", "Tickets of a helpdesk: get, search, create, update, close, history."),
 }
 """Verb -> where its command is, and one line about it."""

@@ -14,6 +14,7 @@ __all__ = ["Unreadable", "headers_of", "message_options", "read_message", "read_
 
 T = TypeVar("T")
 
+
 def message_options(command: Callable[..., T]) -> Callable[..., T]:
     """Adds ``--content-type`` and ``--header``."""
     header = click.option(

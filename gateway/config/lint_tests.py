@@ -1,7 +1,8 @@
 """What is wrong with the tests of a configuration: steps that go back, names that nobody has."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
+from gateway.config.models import Escalate
 from gateway.config.problems import Path, did_you_mean
 from gateway.config.route_tests import Expect, Fields, TestStep
 from gateway.config.subject import Check, Note, Subject, error, warning
@@ -35,7 +36,9 @@ def steps(subject: Subject) -> Iterator[Note]:
             if step.expect is not None:
                 yield from _expects(subject, (*path, "expect"), step.expect)
         if not any(step.expect is not None for step in test.steps):
-            yield warning(("tests", index), "expects nothing", "add `expect: {}`, and run `ticket-gateway test --update`")
+            yield warning(
+                ("tests", index), "expects nothing", "add `expect: {}`, and run `ticket-gateway test --update`"
+            )
 
 
 def _sends(subject: Subject, path: Path, step: TestStep) -> Iterator[Note]:
@@ -52,7 +55,13 @@ def _sends(subject: Subject, path: Path, step: TestStep) -> Iterator[Note]:
     kind = subject.registries.source_kinds.get(settings.kind) if settings is not None else None
     if kind is None or send.is_recorded:
         return
-    mail = {"from": send.from_, "to": send.to, "cc": send.cc, "message_id": send.message_id, "in_reply_to": send.in_reply_to}
+    mail = {
+        "from": send.from_,
+        "to": send.to,
+        "cc": send.cc,
+        "message_id": send.message_id,
+        "in_reply_to": send.in_reply_to,
+    }
     other = {
         "kind": send.kind, "severity": send.severity, "host": send.host, "service": send.service, "state": send.state,
         "labels": send.labels, "origin_key": send.origin_key, "problem_id": send.problem_id,
@@ -100,10 +109,10 @@ def _words(path: Path, given: str | list[str] | None, known: set[str], what: str
 
 
 def _fields(subject: Subject, path: Path, fields: Fields) -> Iterator[Note]:
-    known = _known(subject, fields)
+    known = _known(subject)
     for name, wanted in fields.items():
         at = (*path, name)
-        if known and name not in known:
+        if name not in known:
             yield error(at, f"no action has a '{name}'", did_you_mean(name, known))
             continue
         if name == "helpdesk" and isinstance(wanted, str):
@@ -115,18 +124,14 @@ def _fields(subject: Subject, path: Path, fields: Fields) -> Iterator[Note]:
             yield error(at, message, hint)
 
 
-def _known(subject: Subject, fields: Fields) -> Mapping[str, str]:
-    """The names that an expectation of these helpdesks may hold; empty: any."""
-    config, kinds = subject.config, subject.registries.helpdesk_kinds
-    named = fields.get("helpdesk")
-    settings = [config.helpdesks[named]] if isinstance(named, str) and named in config.helpdesks else config.helpdesks.values()
-    known = dict(ALWAYS)
-    for one in settings:
-        kind = kinds.get(one.kind)
-        if kind is None or kind.capabilities.open_fields:
-            return {}
-        known |= kind.capabilities.fields
-    return known if config.helpdesks else {}
+def _known(subject: Subject) -> frozenset[str]:
+    """The names that an expectation may hold: what every action has, what helpdesks name, and what the rules set."""
+    kinds = {one.kind for one in subject.config.helpdesks.values()} & subject.registries.helpdesk_kinds.keys()
+    named = {name for kind in kinds for name in subject.registries.helpdesk_kinds[kind].capabilities.fields}
+    for _, ticket, policy in subject.tickets():
+        named |= ticket.fields.keys()
+        named |= policy.escalate.fields.keys() if isinstance(policy.escalate, Escalate) else set()
+    return frozenset({*ALWAYS, *named})
 
 
 TEST_CHECKS: tuple[Check, ...] = (names, steps)

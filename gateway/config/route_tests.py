@@ -88,7 +88,9 @@ class FaultSpec(Section):
     """A fault of a helpdesk, with what it needs."""
 
     fault: FaultName = Field(description="Which.")
-    count: int | None = Field(default=None, ge=1, description="Only the next requests, so many; default: until `clear`.")
+    count: int | None = Field(
+        default=None, ge=1, description="Only the next requests, so many; default: until `clear`."
+    )
     seconds: Duration | None = Field(default=None, ge=0, description="How long it waits, or asks to wait.")
     status: int = Field(default=502, ge=500, le=599, description="Of `html_error`: the status.")
     commits: bool = Field(default=True, description="Of `hang_before_commit`: whether it writes in the end.")
@@ -110,7 +112,7 @@ class FaultSpec(Section):
         )
 
 
-Faults = FaultName | FaultSpec | list[FaultName | FaultSpec]
+Faults = FaultName | FaultSpec | list[FaultSpec]
 Fields = dict[str, JsonValue]
 Count = Annotated[int, Field(ge=0)]
 Amount = Count | Fields | list[Fields]
@@ -123,7 +125,7 @@ class Expect(Section):
 
     create: Amount | None = Field(
         default=None,
-        description="Tickets that were made: how many, or what the one looks like (`helpdesk`, `route`, `title`, `body`, the fields).",
+        description="Tickets that were made: how many, or what the one looks like (`helpdesk`, `route`, `title`, `body`, fields).",
     )
     append: Amount | None = Field(default=None, description="Follow-ups that were written.")
     close: Amount | None = Field(default=None, description="Tickets that were closed.")
@@ -140,7 +142,8 @@ class Expect(Section):
     )
     route: Words | None = Field(default=None, description="Routes that took the events, each once, in their order.")
     reason: Words | None = Field(
-        default=None, description="Reasons (docs/reasons.md) that were given, among others, to events, timers and actions."
+        default=None,
+        description="Reasons (docs/reasons.md) that were given, among others, to events, timers and actions.",
     )
 
     @property

@@ -19,8 +19,8 @@ from gateway.helpdesks.otobo.sandbox_settings import Agent, DynamicField, OtoboS
 from gateway.helpdesks.otobo.sandbox_settings import WebService as WebServiceSwitches
 from gateway.helpdesks.otobo.settings import WebService
 from gateway.helpdesks.zammad.sandbox import ZammadSandbox
-from gateway.helpdesks.zammad.sandbox_settings import Token, ZammadSandboxSettings
 from gateway.helpdesks.zammad.sandbox_settings import Agent as ZammadAgent
+from gateway.helpdesks.zammad.sandbox_settings import Token, ZammadSandboxSettings
 from gateway.helpdesks.zammad.settings import ZammadSettings
 from gateway.routetests.names import learn
 from gateway.sandbox.double import Answering, Double, Drop, Request

@@ -111,17 +111,22 @@ def _listed(kind: ActionKind, made: Sequence[Happening], since: Sequence[Happeni
     told = [f"{len(made)} {kind.value}"]
     substitute = f"{kind.value}_unsupported"
     if any(substitute in one.reasons for one in since):
-        told.append(f"(this helpdesk cannot {kind.value}: it got a follow-up instead; expect `append` with that reason)")
+        told.append(
+            f"(this helpdesk cannot {kind.value}: it got a follow-up instead; expect `append` with that reason)"
+        )
     return " ".join(told)
 
 
-def _plain(
-    at: Path, name: str, wanted: object, since: Sequence[Happening], standing: Standing
-) -> list[Mismatch]:
+def _plain(at: Path, name: str, wanted: object, since: Sequence[Happening], standing: Standing) -> list[Mismatch]:
     true = actual(name, since, standing)
     if name == "tickets" and isinstance(wanted, Mapping):
         return [
-            Mismatch((*at, desk), f"{count} in {desk}", f"{standing.tickets.get(desk, 0)} in {desk}", standing.tickets.get(desk, 0))
+            Mismatch(
+                (*at, desk),
+                f"{count} in {desk}",
+                f"{standing.tickets.get(desk, 0)} in {desk}",
+                standing.tickets.get(desk, 0),
+            )
             for desk, count in wanted.items()
             if standing.tickets.get(desk, 0) != count
         ]
@@ -130,11 +135,12 @@ def _plain(
         true = len(values)
         holds = true == wanted
     elif name == "reason":
-        words = wanted if isinstance(wanted, list) else [wanted]
+        words = [str(word) for word in (wanted if isinstance(wanted, list) else [wanted])]
         holds = all(word in values for word in words)
         missing = [word for word in words if word not in values]
         if not holds:
-            return [Mismatch(at, f"reason {shown(missing)}", f"reasons {shown(values)}", [w for w in words if w in values])]
+            kept: list[JsonValue] = [word for word in words if word in values]
+            return [Mismatch(at, f"reason {shown(missing)}", f"reasons {shown(values)}", kept)]
     elif name in {"dropped", "route"}:
         holds = values == (wanted if isinstance(wanted, list) else [wanted])
     else:

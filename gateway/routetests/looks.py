@@ -19,8 +19,13 @@ ALWAYS: Mapping[str, str] = {
     "quiet": "whether nobody is told",
     "reason": "a reason that it bears",
     "attachments": "names of its files",
-    "state": "state of the ticket afterwards, in the helpdesk's words",
-    "number": "number of the ticket",
+    **dict.fromkeys(("state", "status"), "state of the ticket afterwards, in the helpdesk's words"),
+    **dict.fromkeys(("group", "queue", "department"), "where the ticket is"),
+    **dict.fromkeys(("customer", "requester", "email"), "whose the ticket is"),
+    **dict.fromkeys(("owner", "assignee"), "which agent has it"),
+    "priority": "its priority",
+    "topic": "its topic",
+    "number": "its number",
 }
 """What can be expected of every action, whatever its helpdesk."""
 TESTS = ("contains", "eq", "exists", "glob", "in", "not", "re")

@@ -87,7 +87,9 @@ def _otobo(double: OtoboSandbox, settings: WebService, given: Mapping[str, JsonV
     if sla and before.slas.get(sla) != service:
         changes["slas"] = {**before.slas, sla: service}
     fields = given.get("DynamicField")
-    named = [str(one.get("Name")) for one in (fields if isinstance(fields, list) else [fields]) if isinstance(one, dict)]
+    named = [
+        str(one.get("Name")) for one in (fields if isinstance(fields, list) else [fields]) if isinstance(one, dict)
+    ]
     if unknown := [name for name in named if name not in before.dynamic_fields]:
         changes["dynamic_fields"] = {**before.dynamic_fields, **{name: DynamicField() for name in unknown}}
     if changes:

@@ -25,8 +25,9 @@ class Happening:
     """One thing that happened.
 
     ``after`` is the time since the test began. ``reasons`` are those that were given, the first one first. ``action`` is set
-    where a helpdesk was changed; ``seen`` is then what its ticket was told. ``trace`` are the rules as they were tried,
-    ``routes`` those that took the event, ``reached`` those whose match held.
+    where a helpdesk was changed; ``seen`` is then what can be expected of it, ``told`` the part of it that people look at.
+    ``trace`` are the rules as they were tried, ``reached`` those that took the event. ``dropped`` is the reason of the rule that
+    dropped it.
     """
 
     after: float
@@ -37,6 +38,7 @@ class Happening:
     action: ActionKind | None = None
     helpdesk: str = ""
     seen: Mapping[str, JsonValue] = field(default_factory=dict)
+    told: Mapping[str, JsonValue] = field(default_factory=dict)
     trace: tuple[str, ...] = ()
     reached: tuple[str, ...] = ()
     dropped: str | None = None

@@ -64,18 +64,21 @@ class _Run:
     config: Config
     world: World
     index: int
+    at: int = 0
     mark: int = 0
     failures: list[Failure] = field(default_factory=list)
 
     async def through(self, test: RouteTest) -> None:
+        """All steps."""
         await self.world.start()
         try:
-            for number, step in enumerate(test.steps):
-                await self.step(number, step)
+            for self.at, step in enumerate(test.steps):
+                await self.step(self.at, step)
         finally:
             await self.world.stop()
 
     async def step(self, number: int, step: TestStep) -> None:
+        """One step."""
         await self.world.pass_time(step.at, due=step.send is None)
         if step.fault is not None:
             self._break(step)
@@ -101,7 +104,7 @@ class _Run:
         """What fails in our own code, or cannot be read, fails the step."""
         for one in self.world.happened[before:]:
             if one.what is What.FAULT:
-                self.failures.append(self._failure((key,), number, step, "no fault", one.text, ()))
+                self.failures.append(self.failure((key,), number, step, "no fault", one.text, ()))
 
     async def _expect(self, number: int, step: TestStep) -> None:
         assert step.expect is not None
@@ -111,14 +114,14 @@ class _Run:
         if not step.expect.given:
             true = everything(since, standing)
             told = "an expectation that says something; --update fills it in"
-            self.failures.append(self._failure(("expect",), number, step, told, "nothing is written", since, true))
+            self.failures.append(self.failure(("expect",), number, step, told, "nothing is written", since, true))
         for wrong in mismatches(step.expect, since, standing):
             self.failures.append(self._wrong(wrong, number, step, since))
 
     def _wrong(self, wrong: Mismatch, number: int, step: TestStep, since: tuple[Happening, ...]) -> Failure:
-        return self._failure(wrong.path, number, step, wrong.expected, wrong.happened, since, wrong.true, mendable=True)
+        return self.failure(wrong.path, number, step, wrong.expected, wrong.happened, since, wrong.true, mendable=True)
 
-    def _failure(
+    def failure(
         self,
         inside: Path,
         number: int,
@@ -130,6 +133,7 @@ class _Run:
         *,
         mendable: bool = False,
     ) -> Failure:
+        """A failure of a step; ``inside`` leads from the step to what is wrong."""
         path: Path = ("tests", self.index, "steps", number, *inside)
         place = self.config.places.at(path).place
         mends = mendable or true is not None
@@ -166,13 +170,15 @@ def run_test(rules: Ruleset, index: int) -> Result:
 
 async def _through(config: Config, rules: Ruleset, loop: VirtualLoop, index: int, test: RouteTest) -> _Run:
     run = _Run(config, World(rules, loop), index)
-    await run.through(test)
+    try:
+        await run.through(test)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is this test's failure, and the others go on
+        told = f"the gateway of this test failed: {type(error).__name__}: {error}"
+        run.failures.append(run.failure((), run.at, test.steps[run.at], "no fault", told, ()))
     return run
 
 
-def run_tests(
-    config: Config, chosen: Sequence[int], told: Callable[[Result], None] = lambda _: None
-) -> list[Result]:
+def run_tests(config: Config, chosen: Sequence[int], told: Callable[[Result], None] = lambda _: None) -> list[Result]:
     """Run some of the tests of a configuration; ``told`` hears of each as it ends."""
     rules = tested_rules(config)
     results: list[Result] = []

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, getaddresses, make_msgid
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -78,7 +78,7 @@ def event_of(send: Send) -> Event:
     kind = Kind(send.kind or "problem")
     severity = Severity(send.severity) if send.severity else Severity.CRITICAL if kind in _GRAVE else Severity.INFO
     what = f"{send.service} on {send.host}" if send.service and send.host else send.host or send.service
-    title = send.title or f"{send.state or kind.value}: {what}".rstrip(": ")
+    title = send.title or " ".join(part for part in (what or kind.value, send.state) if part)
     names = [name for name in (send.host, send.service) if name]
     return Event(
         kind=kind,
@@ -117,10 +117,7 @@ def _recorded(send: Send, folder: Path, now: float) -> NewReceipt:
 
 
 def _mail(send: Send, settings: SourceSettings, folder: Path, now: float) -> NewReceipt:
-    if send.is_recorded:
-        content = _recorded(send, folder, now).body
-    else:
-        content = _written(send, settings, now)
+    content = _recorded(send, folder, now).body if send.is_recorded else _written(send, settings, now)
     head = content.replace(b"\r\n", b"\n").partition(b"\n\n")[0].decode("utf-8", "replace")
     sender = _addresses(head, "from")[:1]
     recipients = _addresses(head, "to", "cc") or _ours(settings)

@@ -91,7 +91,8 @@ class Recorder:
                 action.route,
                 action=action.kind if done else None,
                 helpdesk=step.helpdesk,
-                seen=self._seen(action, ticket, reasons) if done else {},
+                seen=(seen := self._seen(action, ticket, reasons) if done else {}),
+                told={name: seen[name] for name in ("title", "state", *action.draft.fields) if seen.get(name)},
             )
         )
 
@@ -108,6 +109,8 @@ class Recorder:
         event = record.event
         beside = [line.reason.value for line in processed.history if line.reason and line.event == record.index]
         chosen, trace = _read(record.decision)
+        if record.route and record.route not in chosen:
+            trace = (f"it follows the incident that route {record.route} opened",)
         drop = self._rules.rules[record.route].route.drop if record.route in self._rules.rules else None
         dropped = drop.reason if drop is not None and record.reason is Reason.DROPPED_BY_RULE else None
         return Happening(
@@ -139,11 +142,13 @@ class Recorder:
     def _shown(self, helpdesk: str, ticket: TicketRef | None) -> dict[str, JsonValue]:
         """What the helpdesk itself shows of a ticket, by the usual names of its fields."""
         desk = self._desks.get(helpdesk)
-        found = desk.store.by_number(desk.double.name, ticket.number) if desk is not None and ticket is not None else None
+        found = (
+            desk.store.by_number(desk.double.name, ticket.number) if desk is not None and ticket is not None else None
+        )
         if found is None:
             return {}
         return {
-            **found.fields,
+            **{name: value for name, value in found.fields.items() if not name.startswith(".")},
             **dict.fromkeys(("group", "queue", "department"), found.department),
             **dict.fromkeys(("state", "status"), found.status),
             **dict.fromkeys(("owner", "assignee"), found.assignee),
@@ -163,8 +168,7 @@ def _read(decision: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
     stored = orjson.loads(decision)
     lines: list[str] = []
     for rule in stored.get("trace", []):
-        lines.append(f"route {rule['route']} {'takes it' if rule['matched'] else 'does not match'}")
-        if not rule["matched"]:
-            wrong = [clause for clause in rule["clauses"] if not clause["holds"]][:2]
-            lines += [f"    {one['path']} wants {one['expected']}; saw {one['seen']}" for one in wrong]
+        wrong = next((clause for clause in rule["clauses"] if not clause["holds"]), None)
+        why = f", {wrong['path']} wants {wrong['expected']}; saw {wrong['seen']}" if wrong is not None else ""
+        lines.append(f"route {rule['route']}: {'takes it' if rule['matched'] else f'no{why}'}")
     return tuple(one["route"] for one in stored.get("chosen", [])), tuple(lines)

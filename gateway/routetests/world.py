@@ -33,7 +33,7 @@ STRIDE = 60.0
 class Here:
     """`gateway.isolation.Apart` in place: what a test sends is its author's own."""
 
-    async def run(self, _deadline: float, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, deadline: float, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:  # noqa: ARG002 - nothing is stopped here
         """Call it."""
         return function(*args, **kwargs)
 
@@ -143,8 +143,8 @@ class World:
             self._raise()
             now = self._loop.time()
             timer = await self._next_timer(until)
-            if timer is not None and timer > until - (0.0 if due else 1e-6):
-                timer = timer if due and timer <= until else None
+            if timer is not None and not due and timer >= until:
+                timer = None
             if timer is not None and timer <= now:
                 await self._fire(timer)
                 continue
@@ -208,4 +208,3 @@ class World:
     def _first_call(self, action: NewAction, receipt: str, contents: Sequence[bytes]) -> FirstCall | None:
         delivery = self._deliveries.get(action.helpdesk)
         return delivery.first_call(action, receipt, contents) if delivery is not None else None
-

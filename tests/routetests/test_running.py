@@ -1,0 +1,362 @@
+"""Tests of a configuration run on virtual time against real connectors and the sandbox's doubles, without a network."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.cli.support import CAPTURES, tg
+from tests.routetests.files import HEAD, outcome, passed, run, written
+
+DESIGN = """\
+version: 1
+server:
+  http:    {listen: "127.0.0.1:8025", max_body: 25MiB, trusted_proxies: []}
+  journal: {url: "sqlite:///data/journal.db", keep: 30d, min_free: 1GiB}
+sources:
+  nagios-hq:
+    kind: nagios
+    auth: {bearer: "${env:NAGIOS_TOKEN}"}
+  zabbix:
+    kind: zabbix
+    auth: {bearer: "${env:ZABBIX_TOKEN}"}
+    timezone: Europe/Berlin
+    wait: 5s
+helpdesks:
+  zammad:
+    kind: zammad
+    url: https://zammad.example.org
+    auth: {token: "${file:/run/secrets/zammad}"}
+    limits: {concurrency: 4, rate: 10/s, timeout: 30s, settle: 90s}
+schedules:
+  maintenance: {tz: Europe/Berlin, windows: ["2026-12-05T22:00/2026-12-06T04:00"]}
+routes:
+  - name: maintenance
+    match: {kind: [problem, recovery]}
+    when:  {during: maintenance}
+    drop:  {reason: maintenance}
+
+  - name: databases
+    match:
+      source: [nagios-hq, zabbix]
+      host: {glob: "db-*"}
+      severity: {gte: warning}
+      not: {labels.env: [dev, test]}
+    vars: {site: "{{ event.host.split('-')[1] | upper }}"}
+    ticket:
+      helpdesk: zammad
+      template: alert
+      title: "[{{ event.severity }}] {{ event.service }} on {{ event.host }}"
+      fields:
+        group: "DBA::{{ vars.site }}"
+        priority: {from: severity, table: {critical: "3 high", "*": "2 normal"}}
+        customer: monitoring@example.org
+        tags: [monitoring, "{{ event.source }}"]
+    incident:
+      key: [host, service]
+      across: [nagios-hq, zabbix]
+      confirm: 90s
+      repeat: {append_every: 1h}
+      escalate: append
+      recover: {action: close, hold: 5m, orphan: ignore}
+      reopen_within: 3d
+      flap: {changes: 6, within: 30m}
+      expire: {after: 14d, then: note}
+unrouted: {dead_letter: true}
+tests:
+  - name: a database alert makes one ticket, escalates, closes after the hold
+    steps:
+      - {at: 0s,   send: {source: nagios-hq, kind: problem, host: db-fra-1, service: disk, severity: warning}}
+      - {at: 30s,  expect: {tickets: 0}}
+      - {at: 91s,  expect: {create: {helpdesk: zammad, group: "DBA::FRA"}}}
+      - {at: 5m,   send: {source: zabbix, kind: problem, host: db-fra-1, service: disk, severity: critical}}
+      - {at: 5m,   expect: {append: 1, create: 0}}
+      - {at: 20m,  send: {source: nagios-hq, kind: recovery, host: db-fra-1, service: disk}}
+      - {at: 26m,  expect: {close: 0}}                  # Zabbix still sees it
+      - {at: 30m,  send: {source: zabbix, kind: recovery, host: db-fra-1, service: disk}}
+      - {at: 36m,  expect: {close: 1}}
+"""
+
+
+def test_two_tools_one_fault_from_the_first_alarm_to_the_close(tmp_path: Path) -> None:
+    (tmp_path / "routes.yaml").write_text(DESIGN)
+    result = run(tmp_path / "routes.yaml")
+    assert result.exit_code == 0, result.output
+    assert "1 test, none failed" in result.output
+
+
+def test_the_tests_of_the_shipped_configuration_hold_and_reach_every_route() -> None:
+    result = tg("test", Path(__file__).parents[2] / "routes.yaml", "--strict")
+    assert result.exit_code == 0, result.output
+    assert "no test reaches" not in result.output
+
+
+def test_every_helpdesk_gets_its_own_fields_by_its_own_connector(tmp_path: Path) -> None:
+    passed(
+        tmp_path,
+        """\
+- name: three helpdesks
+  steps:
+    - {at: 0s, send: {source: nagios, host: web1, service: HTTP}}
+    - {at: 0s, send: {source: zabbix, host: web1, labels: {object: "7"}}}
+    - {at: 0s, send: {source: shop, json: {title: paper is out, host: till, kind: problem}}}
+    - at: 2m
+      expect:
+        create:
+          - {helpdesk: osticket, topicId: 77}
+          - {helpdesk: otobo, queue: "Shop::till", title: paper}
+          - {helpdesk: zammad, group: "Ops::web1", priority: 3 high, body: {contains: web1}, title: {glob: "*HTTP*"}}
+        tickets: {osticket: 1, zammad: 1, otobo: 1}
+    - {at: 3m, send: {source: nagios, kind: recovery, host: web1, service: HTTP}}
+    - {at: 9m, expect: {close: {helpdesk: zammad, state: closed}, open_incidents: 2}}
+""",
+    )
+
+
+def test_a_confirm_that_ends_at_the_instant_of_an_expectation_has_ended(tmp_path: Path) -> None:
+    passed(
+        tmp_path,
+        """\
+- name: to the second
+  steps:
+    - {at: 0s, send: {source: nagios, host: web1}}
+    - {at: 89s, expect: {create: 0}}
+    - {at: 90s, expect: {create: 1}}
+- name: but what comes at that instant still counts
+  steps:
+    - {at: 0s, send: {source: nagios, host: web1}}
+    - {at: 90s, send: {source: nagios, kind: recovery, host: web1}, expect: {tickets: 0, reason: not_confirmed}}
+""",
+    )
+
+
+def test_schedules_are_met_at_the_instant_at_which_a_test_starts(tmp_path: Path) -> None:
+    passed(
+        tmp_path,
+        """\
+- name: the night begins
+  start: 2026-01-07T21:59+01:00
+  steps:
+    - {at: 0s, send: {source: nagios, host: web1, severity: warning}}
+    - {at: 2m, send: {source: nagios, host: web2, severity: warning}}
+    - {at: 3m, send: {source: nagios, host: web3, severity: critical}}
+    - {at: 5m, expect: {create: 2, dropped: it is night, route: [alerts, nights]}}
+""",
+    )
+
+
+def test_two_weeks_pass_in_no_time(tmp_path: Path) -> None:
+    passed(
+        tmp_path,
+        """\
+- name: nobody says anything any more
+  steps:
+    - {at: 0s, send: {source: nagios, host: web1}}
+    - {at: 13d, expect: {create: 1, append: 0}}
+    - {at: 15d, expect: {append: {reason: expired}}}
+""",
+    )
+
+
+def test_faults_of_a_helpdesk_are_met_as_in_real_life(tmp_path: Path) -> None:
+    passed(
+        tmp_path,
+        """\
+- name: down, then well again
+  steps:
+    - {at: 0s, fault: {osticket: down}, send: {source: zabbix, host: a}}
+    - {at: 10h, fault: clear, expect: {tickets: 0, actions: 0, reason: not_sent}}
+    - {at: 12h, expect: {create: 1, tickets: 1}}
+- name: the answer is lost after the ticket is made
+  steps:
+    - {at: 0s, fault: {zammad: {fault: commit_then_hang, seconds: 2m, count: 1}, osticket: commit_then_drop}}
+    - {at: 0s, send: {source: support, text: please}}
+    - {at: 0s, send: {source: zabbix, host: a}, expect: {create: 0, tickets: {zammad: 1, osticket: 1}}}
+    - {at: 5m, expect: {create: [{helpdesk: osticket}, {helpdesk: zammad, reason: found}], tickets: 2}}
+- name: a slow helpdesk takes its time
+  steps:
+    - {at: 0s, fault: {osticket: {fault: slow, seconds: 20s}}, send: {source: zabbix, host: a}}
+    - {at: 19s, expect: {create: 0}}
+    - {at: 21s, expect: {create: 1, reason: delivered}}
+- name: credentials that are refused pause the queue, and nothing grows old
+  steps:
+    - {at: 0s, fault: {zammad: auth_broken}, send: {source: support, text: please}}
+    - {at: 1d, fault: {zammad: clear}, expect: {create: 0, dead_letters: 0, reason: auth_broken}}
+    - {at: 25h, expect: {create: 1}}
+- name: a week of nothing but errors is a dead letter
+  steps:
+    - {at: 0s, fault: {osticket: database_down}, send: {source: zabbix, host: a}}
+    - {at: 8d, expect: {create: 0, dead_letters: 1, reason: too_old}}
+""",
+    )
+
+
+def test_a_breaker_that_is_open_opens_no_second_later_than_it_would(tmp_path: Path) -> None:
+    alarms = "".join(f"    - {{at: {n}s, send: {{source: zabbix, host: h{n}}}}}\n" for n in range(8))
+    passed(
+        tmp_path,
+        f"""\
+- name: many alarms, no helpdesk
+  steps:
+    - {{at: 0s, fault: {{osticket: down}}}}
+{alarms}    - {{at: 1h, fault: clear, expect: {{create: 0}}}}
+    - {{at: 2h, expect: {{create: 8, tickets: 8}}}}
+""",
+    )
+
+
+def test_a_recorded_request_and_a_mail_go_through_their_own_parsers(tmp_path: Path) -> None:
+    for name in ("01-form-svc-problem.json", "03-form-svc-recovery.json"):
+        (tmp_path / name).write_bytes((CAPTURES / "nagios" / name).read_bytes())
+    (tmp_path / "help.eml").write_bytes(
+        b"From: Jane <jane@customer.example>\r\nTo: support@gateway.example.org\r\nSubject: Hilfe =?utf-8?q?f=C3=BCr?= Jane\r\n"
+        b"Message-ID: <a@customer.example>\r\nDate: Wed, 07 Jan 2026 12:00:00 +0000\r\n\r\nDas Netz ist weg.\r\n"
+    )
+    passed(
+        tmp_path,
+        """\
+- name: as they were sent
+  steps:
+    - {at: 0s, send: {source: nagios, file: 01-form-svc-problem.json}}
+    - {at: 2m, send: {source: nagios, file: 03-form-svc-recovery.json}}
+    - {at: 8m, expect: {create: {group: "Ops::web01"}, close: 1}}
+    - {at: 9m, send: {source: support, file: help.eml}}
+    - {at: 9m, expect: {create: {title: Hilfe für Jane, customer: jane@customer.example, body: Das Netz}}}
+    - {at: 10m, send: {source: support, file: help.eml}}
+    - {at: 10m, expect: {actions: 0, reason: duplicate}}
+    - at: 11m
+      send: {source: support, from: jane@customer.example, title: "Re: Hilfe", text: wieder da, in_reply_to: a@customer.example}
+      expect: {append: {body: wieder da}, create: 0}
+- name: a form, a body that is refused, one that nobody can read
+  steps:
+    - {at: 0s, send: {source: nagios, form: {NOTIFICATIONTYPE: PROBLEM, HOSTNAME: web1, HOSTSTATE: DOWN}}}
+    - {at: 0s, send: {source: shop, body: "{broken", content_type: application/json}}
+    - {at: 2m, expect: {create: {group: "Ops::web1"}}}
+""",
+    )
+
+
+def test_a_failure_names_the_place_what_was_expected_what_happened_and_why(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        """\
+- name: the wrong group
+  steps:
+    - {at: 0s, send: {source: nagios, host: web1}}
+    - at: 2m
+      expect:
+        create: {helpdesk: zammad, group: "Ops::web2"}
+        close: 1
+""",
+    )
+    result = run(path)
+    assert result.exit_code == 1
+    line = HEAD.count("\n") + 7
+    assert f"{path}:{line}:43: the wrong group: step 2, at 2m\n" in result.output
+    assert 'expected  create: group = "Ops::web2"\n  happened  group = "Ops::web1"' in result.output
+    assert f"{path}:{line + 1}:16:" in result.output
+    assert "route nights: no, match.severity.lt wants critical; saw critical" in result.output
+    assert "route alerts: takes it" in result.output
+    assert "90s  action create in zammad: ticket 1000001 [confirmed, delivered] (route alerts)" in result.output
+    assert "1 test, 1 failed" in result.output
+
+
+def test_what_a_helpdesk_cannot_do_is_told_with_its_substitute(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        """\
+- name: osTicket closes nothing
+  steps:
+    - {at: 0s, send: {source: zabbix, host: a}}
+    - {at: 1m, send: {source: zabbix, kind: recovery, host: a}}
+    - {at: 2m, expect: {close: 1}}
+""",
+    )
+    assert "this helpdesk cannot close: it got a follow-up instead" in run(path).output
+
+
+def test_json_tells_the_same_and_a_name_chooses(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        """\
+- name: good
+  steps: [{at: 0s, send: {source: zabbix, host: a}, expect: {create: 1}}]
+- name: bad
+  steps: [{at: 0s, send: {source: zabbix, host: a}, expect: {create: 2}}]
+""",
+    )
+    told = outcome(path)
+    assert told["ok"] is False
+    assert told["routes_not_reached"] == ["nights", "alerts", "shop", "mail"]
+    tests = told["tests"]
+    assert isinstance(tests, list)
+    assert [(one["name"], one["ok"]) for one in tests] == [("good", True), ("bad", False)]
+    assert tests[1]["failures"][0] | {"file": ""} == {
+        "file": "",
+        "line": HEAD.count("\n") + 5,
+        "column": 70,
+        "path": "tests[1].steps[0].expect.create",
+        "step": 1,
+        "at": 0.0,
+        "expected": "2 create",
+        "happened": "1 create",
+    }
+    assert tests[0]["happened"][1]["action"] == "create"
+    assert run(path, "-k", "GOOD").exit_code == 0
+    assert run(path, "-k", "nothing").exit_code == 2
+    assert run(path, "-k", "good", "--strict").exit_code == 0
+    assert "no test reaches the route alerts" in run(path).output
+
+
+def test_it_runs_twice_with_the_same_words(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        """\
+- name: an outage, told in full
+  steps:
+    - {at: 0s, fault: {osticket: hang_before_commit, zammad: refuse}, send: {source: zabbix, host: a}}
+    - {at: 0s, send: {source: nagios, host: a}}
+    - {at: 1h, fault: clear, expect: {create: 9}}
+    - {at: 9h, expect: {create: 9}}
+""",
+    )
+
+    def words() -> list[str]:
+        lines = run(path, "-v").output.splitlines()
+        return [line for line in lines if " ms)" not in line and not line.startswith(str(path) + ": 1 test")]
+
+    assert words() == words()
+
+
+def test_neither_a_helpdesk_nor_a_name_server_nor_anything_else_is_ever_called(tmp_path: Path) -> None:
+    """In a process of its own, whose every way to the outside is an error."""
+    path = written(
+        tmp_path,
+        """\
+- name: all helpdesks, mail whose sender is checked
+  steps:
+    - {at: 0s, send: {source: nagios, host: web1}}
+    - {at: 0s, send: {source: zabbix, host: web1}}
+    - {at: 0s, send: {source: shop, json: {title: it broke}}}
+    - {at: 0s, send: {source: support, text: please}}
+    - {at: 2m, expect: {create: 4}}
+""",
+        HEAD.replace("support@gateway.example.org]", "support@gateway.example.org], verify: [dkim, spf, dmarc]"),
+    )
+    program = """
+import sys
+ways = {"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto", "socket.bind", "subprocess.Popen",
+        "os.posix_spawn", "os.fork", "os.exec"}
+def watch(event, args):
+    if event in ways or (event == "open" and isinstance(args[1], str) and set(args[1]) & set("wax+")):
+        print("CAUGHT", event, args, flush=True)
+sys.addaudithook(watch)
+from gateway.cli import main
+sys.argv = ["ticket-gateway", "test", sys.argv[1]]
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "CAUGHT" not in done.stdout
+    assert "1 test, none failed" in done.stdout
