@@ -99,6 +99,12 @@ class Recorder:
     def ticket(self, action: Action, ticket: TicketRef) -> None:
         """Told again when the outcome is recorded."""
 
+    def coalesced(self, action: Action, number: int) -> None:
+        """Follow-ups became a part of another one."""
+        self.say(
+            What.TRY, f"{number} follow-ups go out with another one in {action.helpdesk}", Reason.COALESCED_INTO.value
+        )
+
     def helpdesk(self, name: str, what: str, detail: str) -> None:
         """Pauses and the breaker."""
         self.say(What.TRY, f"{name}: {what.replace('_', ' ')}{f': {detail}' if detail else ''}")

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from gateway.config.document import plain, read_document
+from gateway.model.json import JsonValue
 from gateway.routetests.rewrite import CannotRewrite, Change, flow, rewritten
 from tests.routetests.files import HEAD, passed, run, written
 
@@ -155,7 +156,7 @@ def test_a_file_with_carriage_returns_and_a_byte_order_mark_keeps_them(tmp_path:
 
 
 def test_a_value_that_is_written_is_read_back(tmp_path: Path) -> None:
-    for value in (
+    values: tuple[JsonValue, ...] = (
         "plain",
         "two words",
         "yes",
@@ -169,7 +170,8 @@ def test_a_value_that_is_written_is_read_back(tmp_path: Path) -> None:
         None,
         ["a", 1],
         {"a b": {"c": "#"}},
-    ):
+    )
+    for value in values:
         text = rewritten("tests: [{expect: 1}]  # c\n", [Change(("tests", 0, "expect"), value)])
         assert text.endswith("}]  # c\n")
         read = plain(read_document(text.encode()).root)
