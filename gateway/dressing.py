@@ -3,7 +3,7 @@
 Pure. `gateway.processing` dresses what events bring about, `gateway.firing` what timers do.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.config.values import duration_text
@@ -34,6 +34,7 @@ _REASONS = {
     Purpose.RELAPSE: Reason.RELAPSED,
     Purpose.WORSE: Reason.SEVERITY_RAISED,
     Purpose.FLAPPING: Reason.FLAPPING,
+    Purpose.JOINED: Reason.MEMBER_JOINED,
 }
 _HELD_REASONS = {TimerKind.CONFIRM: Reason.CONFIRMED, TimerKind.HOLD: Reason.RECOVERED}
 
@@ -131,8 +132,13 @@ def render_event(
     wish: Wish,
     rules: Ruleset,
     variables: dict[str, str],
+    joined: Collection[tuple[str, str]] = (),
+    beside: Sequence[RoutedEvent] = (),
 ) -> tuple[TicketDraft, RenderFailed | None]:
-    """What a ticket is told of an event, and the first failure of a template if there was one."""
+    """What a ticket is told of an event, and the first failure of a template if there was one.
+
+    ``joined`` are the members that came by the same delivery, ``beside`` the events of which it is told with this one.
+    """
     receipt, http = routed.receipt, rules.config.server.http
     context = Context(
         event=judged.event,
@@ -146,8 +152,9 @@ def render_event(
         status_url=f"{http.public_url.rstrip('/')}/receipts/{receipt.id}" if http.public_url else "",
         warnings=routed.warnings,
         vars=variables,
+        joined=frozenset(joined),
     )
-    attachments = _attachments(receipt, judged) if plan.ticket.attachments else ()
+    attachments = _attachments(receipt, judged, *beside) if plan.ticket.attachments else ()
     return _render(plan, wish, context, judged.subject, attachments)
 
 
@@ -206,7 +213,7 @@ def _as_json(value: Value) -> JsonValue:
     return ", ".join(value) if isinstance(value, tuple) else value
 
 
-def _attachments(receipt: Receipt, routed: RoutedEvent) -> tuple[AttachmentRef, ...]:
+def _attachments(receipt: Receipt, *events: RoutedEvent) -> tuple[AttachmentRef, ...]:
     return tuple(
         AttachmentRef(
             receipt=receipt.id,
@@ -219,6 +226,7 @@ def _attachments(receipt: Receipt, routed: RoutedEvent) -> tuple[AttachmentRef, 
             inline=attachment.inline,
             content_id=attachment.content_id,
         )
+        for routed in events
         for index, attachment in enumerate(routed.event.attachments)
     )
 

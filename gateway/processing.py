@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from gateway.dressing import Occasion, dress, handed_on, reason_of, render_event
 from gateway.facts import Facts
 from gateway.firing import fired_timer, moved_away, release, timer_changes
+from gateway.groups import Gathered, Listing, listings, vanished
 from gateway.incidents.machine import identify, is_reusable, orphan, step
 from gateway.incidents.members import tombstone_key
 from gateway.incidents.threads import Case, Verdict, is_unverified
@@ -59,6 +60,8 @@ class _Work:
     timers: dict[str, NewTimer] = field(default_factory=dict)
     cancelled: dict[str, None] = field(default_factory=dict)
     joined: Verdict = field(default_factory=Verdict)  # of the event at hand
+    gathered: Gathered = field(default_factory=Gathered)
+    met: dict[str, RoutedEvent] = field(default_factory=dict)  # incidents of groups, with an event that is about each
     unrouted: bool = False
 
 
@@ -88,6 +91,10 @@ def _process(routed: Routed, facts: Facts, rules: Ruleset) -> Processed:
     work = _Work(routed, facts, rules, warnings=list(routed.warnings))
     for event in routed.events:
         _event(work, event)
+    for name, listing in listings(routed.events).items():
+        _sweep(work, name, listing)
+    for told in list(work.gathered.tellings):
+        _tell(work, facts.incidents[told])
     dead = Reason.UNROUTED if work.unrouted and rules.config.unrouted.dead_letter else None
     return Processed(
         receipt=routed.receipt.id,
@@ -185,6 +192,8 @@ def _follow(work: _Work, routed: RoutedEvent, incidents: Sequence[Incident]) -> 
     """An event that belongs to open incidents follows the route and policy that opened them."""
     for position, incident in enumerate(incidents):
         plan = work.facts.plans[incident.plan]
+        if routed.event.group:
+            work.met.setdefault(incident.id, routed)
         transition = _step(work, routed, incident, incident.key, plan, incident.plan)
         _apply(work, routed, plan, transition, variables={})
         if transition.incident is not None:
@@ -224,6 +233,8 @@ def _take(work: _Work, routed: RoutedEvent, target: Target, plan: Plan) -> Trans
         incident = None
     if incident is not None and incident.state is not IncidentState.CLOSED:
         plan, digest = work.facts.plans[incident.plan], incident.plan
+        if routed.event.group:
+            work.met.setdefault(incident.id, routed)
     transition = _step(work, routed, incident, incident.key if incident else target.key, plan, digest, target.reasons)
     if transition.incident is not None and transition.incident.plan == target.rule.digest:
         work.plans[target.rule.digest] = target.rule.plan_bytes
@@ -316,26 +327,87 @@ def _apply(work: _Work, routed: RoutedEvent, plan: Plan, transition: Transition,
         released = release(work.facts.held, incident, plan, transition, work.rules, work.routed.receipt.received_at)
         work.actions += released
         incident = replace(incident, sequence=incident.sequence + len(released))
+    if routed.event.group:
+        work.gathered.note(before, incident)
     for wish in transition.wishes:
-        rendered = _render(work, routed, plan, incident, wish, variables)
-        action = HeldAction(wish.kind, rendered, reason_of(wish))
-        if wish.until is not None:
-            work.facts.held[incident.id, wish.until.value] = replace(action, receipt=work.routed.receipt.id)
+        if work.gathered.takes(routed.event, wish):
+            work.gathered.add(incident.id, routed, plan, wish, variables)
             continue
-        references = handed_on(routed.event, work.joined, wish.kind) if routed.refs else ()
-        dressed = dress(action, _occasion(work, routed, plan), incident, plan, work.rules, references)
-        work.actions += dressed
-        incident = replace(incident, sequence=incident.sequence + len(dressed))
+        incident = _tell(work, incident)
+        incident = _issue(work, routed, plan, incident, wish, variables)
     kept = {wish.until for wish in transition.wishes if wish.until is not None}
     _set_timers(work, before, incident, kept)
     work.facts.put(incident)
 
 
+def _issue(
+    work: _Work,
+    routed: RoutedEvent,
+    plan: Plan,
+    incident: Incident,
+    wish: Wish,
+    variables: dict[str, str],
+    beside: Sequence[RoutedEvent] = (),
+) -> Incident:
+    """Dress one wish as actions, or keep it for its timer; the incident with their number."""
+    rendered = _render(work, routed, plan, incident, wish, variables, beside)
+    action = HeldAction(wish.kind, rendered, reason_of(wish))
+    if wish.until is not None:
+        work.facts.held[incident.id, wish.until.value] = replace(action, receipt=work.routed.receipt.id)
+        return incident
+    references = handed_on(routed.event, work.joined, wish.kind) if routed.refs else ()
+    dressed = dress(action, _occasion(work, routed, plan), incident, plan, work.rules, references)
+    work.actions += dressed
+    return replace(incident, sequence=incident.sequence + len(dressed))
+
+
+def _tell(work: _Work, incident: Incident) -> Incident:
+    """Issue what was gathered of a delivery for one incident: its ticket is told all of it at once."""
+    told = work.gathered.tellings.pop(incident.id, None)
+    if told is None:
+        return incident
+    until = told.wish.until
+    if until is not None and incident.due_at(until) is None:  # it was over before its ticket was made
+        return incident
+    incident = _issue(work, told.routed, told.plan, incident, told.wish, told.variables, told.beside)
+    if until is not None:
+        _set_timers(work, incident, incident, {until})
+    work.facts.put(incident)
+    return incident
+
+
+def _sweep(work: _Work, name: str, listing: Listing) -> None:
+    """What a delivery that names a whole group does to those alerts of it that it does not name."""
+    source = work.routed.receipt.source
+    for found, routed in list(work.met.items()):
+        incident, ends = vanished(work.facts.incidents[found], source, name, listing)
+        if not ends or moved_away(incident, work.rules):
+            continue
+        work.facts.put(incident)
+        for event in ends:
+            incident = work.facts.incidents[found]
+            one = replace(routed, event=event, subject=replace(routed.subject, event=event), refs=None)
+            plan = work.facts.plans[incident.plan]
+            transition = _step(work, one, incident, incident.key, plan, incident.plan)
+            _apply(work, one, plan, transition, variables={})
+            told = f"{event.origin_key}: {transition.reason.value}"
+            _line(work, "correlated", Reason.MEMBER_VANISHED, told, routed.index, found)
+
+
 def _render(
-    work: _Work, routed: RoutedEvent, plan: Plan, incident: Incident, wish: Wish, variables: dict[str, str]
+    work: _Work,
+    routed: RoutedEvent,
+    plan: Plan,
+    incident: Incident,
+    wish: Wish,
+    variables: dict[str, str],
+    beside: Sequence[RoutedEvent] = (),
 ) -> TicketDraft:
     """Render a wish; what failed is told."""
-    rendered, failure = render_event(work.routed, routed, plan, incident, wish, work.rules, variables)
+    joined = work.gathered.joined.get(incident.id, ())
+    rendered, failure = render_event(
+        work.routed, routed, plan, incident, wish, work.rules, variables, joined=joined, beside=beside
+    )
     if failure is not None:
         work.warnings.append(str(failure))
         _line(work, "rendered", Reason.RENDER_FAILED, str(failure), routed.index, incident.id)

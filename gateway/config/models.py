@@ -550,6 +550,11 @@ class IncidentPolicy(Section):
         default="append",
         description="What acknowledgements, comments and downtimes do: a quiet follow-up, or nothing.",
     )
+    joined: Literal["append", "ignore"] = Field(
+        default="append",
+        description="What further alerts of a group do: a follow-up with all that stand in the group, one for each delivery, or "
+        "nothing.",
+    )
     reopen_within: Duration = Field(
         default=0.0,
         description="A problem that comes back within this time after the incident closed uses the same ticket.",

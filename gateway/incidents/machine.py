@@ -323,11 +323,20 @@ def _repeat(case: _Case, incident: Incident) -> Transition:
         counted = _watched(case, counted)
     if worse and case.plan.policy.rise != "ignore":
         return _raised(case, incident, counted)
+    if problem and not old and _joins(case):
+        wish = case.wish(ActionKind.APPEND, Purpose.JOINED, quiet=False)
+        return Transition(replace(counted, last_appended_at=case.received_at), Reason.MEMBER_JOINED, (wish,))
     every = case.plan.policy.append_every
     if every is None or case.received_at - incident.last_appended_at < every:
         return Transition(counted, plain)
     wish = case.wish(ActionKind.APPEND, Purpose.REPEAT, quiet=True)
     return Transition(replace(counted, last_appended_at=case.received_at), Reason.REPEAT_APPENDED, (wish,))
+
+
+def _joins(case: _Case) -> bool:
+    """Whether it is an alert of a group that was no problem before, and people want to know."""
+    known = case.member is not None and case.member.in_problem
+    return bool(case.event.group) and not known and case.plan.policy.joined == "append"
 
 
 def _is_worse(case: _Case, incident: Incident) -> bool:

@@ -14,6 +14,9 @@ from gateway.model.incident import Member, Tombstone
 MOST = 200
 """Members kept; beyond it the ones that recovered longest ago are forgotten. Members in problem are always kept."""
 
+_LONGEST = 200
+"""Characters of what is kept of a member for people."""
+
 TOMBSTONE_LIFE = 86400.0
 """Seconds for which a recovery is remembered, so that its problem does not come after it."""
 
@@ -42,17 +45,26 @@ def put(members: Sequence[Member], member: Member) -> tuple[Member, ...]:
 def started(member: Member | None, event: Event, source: str, received_at: float) -> Member:
     """The member with a problem. News older than its last problem leaves a running episode as it is."""
     clock, at = _instant(event, received_at)
-    if member is None:
-        return Member(source, event.origin_key, True, event.problem_id, at, 0.0, clock)
-    if is_older_problem(member, event):
+    if member is not None and is_older_problem(member, event):
         return member
+    before = member or Member(source, event.origin_key, in_problem=False)
     return replace(
-        member,
+        before,
         in_problem=True,
-        problem_id=event.problem_id or (member.problem_id if member.in_problem else ""),
+        problem_id=event.problem_id or (before.problem_id if before.in_problem else ""),
         last_problem_at=at,
         clock=clock,
+        title=event.title[:_LONGEST],
+        host=event.host[:_LONGEST],
+        service=event.service[:_LONGEST],
+        severity=event.severity,
+        group=event.group,
     )
+
+
+def of_group(members: Sequence[Member], source: str, group: str) -> tuple[Member, ...]:
+    """Those that have the problem and came in this group."""
+    return tuple(m for m in members if m.in_problem and m.source == source and m.group == group) if group else ()
 
 
 def ended(member: Member, event: Event, received_at: float) -> Member:

@@ -20,6 +20,7 @@ class Purpose(StrEnum):
     ESCALATION = "escalation"
     EXPIRY = "expiry"
     FLAPPING = "flapping"
+    JOINED = "joined"
 
 
 @dataclass(frozen=True, slots=True)

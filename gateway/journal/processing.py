@@ -326,8 +326,8 @@ def _write_members(connection: sqlite3.Connection, incident: Incident) -> None:
     insert_many(
         connection,
         "INSERT INTO member (incident, position, source, origin_key, in_problem, problem_id, last_problem_at,"
-        " recovered_at, clock, open)",
-        10,
+        " recovered_at, clock, title, host, service, severity, grouped_by, open)",
+        15,
         [
             (
                 incident.id,
@@ -339,6 +339,11 @@ def _write_members(connection: sqlite3.Connection, incident: Incident) -> None:
                 member.last_problem_at,
                 member.recovered_at,
                 member.clock,
+                clean(member.title),
+                clean(member.host),
+                clean(member.service),
+                member.severity.value,
+                clean(member.group),
                 is_open,
             )
             for position, member in enumerate(incident.members)

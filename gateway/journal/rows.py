@@ -194,12 +194,26 @@ def incidents_by_id(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[
     wanted = dumps(list(ids)).decode()
     members: dict[str, list[Member]] = {}
     for row in connection.execute(
-        "SELECT incident, source, origin_key, in_problem, problem_id, last_problem_at, recovered_at, clock"
+        "SELECT incident, source, origin_key, in_problem, problem_id, last_problem_at, recovered_at, clock, title,"
+        " host, service, severity, grouped_by"
         " FROM member WHERE incident IN (SELECT value FROM json_each(?)) ORDER BY incident, position",
         (wanted,),
     ):
         members.setdefault(row[0], []).append(
-            Member(row[1], row[2], bool(row[3]), row[4], row[5], row[6], bool(row[7])),
+            Member(
+                row[1],
+                row[2],
+                bool(row[3]),
+                row[4],
+                row[5],
+                row[6],
+                bool(row[7]),
+                row[8],
+                row[9],
+                row[10],
+                Severity(row[11]),
+                row[12],
+            ),
         )
     rows = connection.execute(
         f"SELECT {INCIDENT_COLUMNS} FROM incident WHERE id IN (SELECT value FROM json_each(?))",  # noqa: S608 - constant

@@ -86,6 +86,9 @@ class Event:
     * ``still_in_problem``: how the object stands after the event; None where the sender does not say.
     * ``origin_key``: the sender's own name for what has the problem; (source, origin_key) is the member. Never empty
       for a problem or what follows one.
+    * ``group``: the sender's name for the group of alerts in which this one came; ``group_over``: the sender says that all of
+      it has recovered; ``group_whole``: the delivery names every alert of the group that is a problem now, so one that is
+      missing is none any more.
     * ``problem_id``: the sender's id of this episode, where it has one that can be trusted (Zabbix event id).
     * ``occurred_at``: only where the time's zone is certain, from the sender or from the source's ``timezone``.
     * ``duplicate_key``: the sender's id of this very delivery, found in the payload; the same value from the same
@@ -109,6 +112,9 @@ class Event:
     labels: Mapping[str, str] = field(default_factory=dict)
     origin_key: str = ""
     problem_id: str = ""
+    group: str = ""
+    group_over: bool = False
+    group_whole: bool = False
     occurred_at: float | None = None
     links: tuple[Link, ...] = ()
     sender_name: str = ""
@@ -153,6 +159,9 @@ def event_to_json(event: Event) -> dict[str, object]:
         "labels": dict(event.labels),
         "origin_key": event.origin_key,
         "problem_id": event.problem_id,
+        "group": event.group,
+        "group_over": event.group_over,
+        "group_whole": event.group_whole,
         "occurred_at": event.occurred_at,
         "links": [{"title": link.title, "url": link.url} for link in event.links],
         "sender_name": event.sender_name,

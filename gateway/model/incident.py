@@ -38,7 +38,8 @@ class Member:
     """One (source, source key) that takes part in an incident.
 
     ``problem_id`` is the episode that is running or ended last; ``last_problem_at`` and ``recovered_at`` are instants
-    of the sender's clock where it bears a zone (``clock`` true), else of receipt.
+    of the sender's clock where it bears a zone (``clock`` true), else of receipt. ``title``, ``host``, ``service`` and
+    ``severity`` are what its last problem said, for people; ``group`` is the sender's group in which it came.
     """
 
     source: str
@@ -48,6 +49,11 @@ class Member:
     last_problem_at: float = 0.0
     recovered_at: float = 0.0
     clock: bool = False
+    title: str = ""
+    host: str = ""
+    service: str = ""
+    severity: Severity = Severity.UNKNOWN
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)

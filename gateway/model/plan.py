@@ -19,7 +19,7 @@ class Policy:
     does that is worse than any before; ``escalate_after`` None: nothing happens to what nobody acknowledges, else
     ``escalate_by``. ``expire_after`` None: an incident without news stays as it is. ``flap_changes`` 0: flapping is not watched.
     ``suppressed_by`` host: tickets of services wait while their host is down. ``coalesce``: follow-ups that wait behind each
-    other may be sent as one. A default stands for what plans of earlier
+    other may be sent as one. ``joined``: what a further alert of a group does. A default stands for what plans of earlier
     versions meant.
     """
 
@@ -39,6 +39,7 @@ class Policy:
     flap_within: float = 0.0
     suppressed_by: Literal["", "host"] = ""
     coalesce: bool = True
+    joined: Literal["append", "ignore"] = "append"
 
 
 @dataclass(frozen=True, slots=True)

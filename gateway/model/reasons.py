@@ -17,6 +17,8 @@ class Reason(StrEnum):
     NOTE_IGNORED = "note_ignored"
     RECOVERED = "recovered"
     MEMBER_RECOVERED = "member_recovered"
+    MEMBER_JOINED = "member_joined"
+    MEMBER_VANISHED = "member_vanished"
     RECOVERY_IGNORED = "recovery_ignored"
     RELAPSED = "relapsed"
     DUPLICATE = "duplicate"
@@ -106,6 +108,8 @@ _SENTENCES: dict[Reason, str] = {
     Reason.NOTE_IGNORED: "A note belongs to an open incident whose route says `notes: ignore`; nothing was written to the ticket.",
     Reason.RECOVERED: "Every member of the incident has recovered; the recovery policy of its route was applied.",
     Reason.MEMBER_RECOVERED: "One member of the incident recovered while others still have the problem.",
+    Reason.MEMBER_JOINED: "A further alert of the group; its ticket is told once of all that the same delivery names.",
+    Reason.MEMBER_VANISHED: "The delivery names every alert of its group, and not this one any more; it counts as recovered.",
     Reason.RECOVERY_IGNORED: "The incident recovered; its route says `recover: {action: none}`, so the ticket was left alone.",
     Reason.RELAPSED: "The problem came back within `reopen_within`, so the old ticket is used again.",
     Reason.DUPLICATE: "The same delivery was accepted before; the first one counts.",

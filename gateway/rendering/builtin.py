@@ -50,6 +50,7 @@ _HEADLINES = {
     Purpose.RELAPSE: "The problem is back.",
     Purpose.WORSE: "The problem has become worse.",
     Purpose.ESCALATION: "Nobody has acknowledged the problem.",
+    Purpose.JOINED: "Further alerts have joined.",
     Purpose.FLAPPING: "The problem comes and goes. Nothing more is written here until it stays or stays away.",
     Purpose.EXPIRY: "Nothing was heard of the problem for a long time.",
 }

@@ -21,8 +21,9 @@ class Context:
     """What one rendering is about.
 
     ``vars`` are the variables that routing found (named groups of a match); the route's own ``vars`` are templates and
-    are added by rendering. ``warnings`` are what the parser could not understand. ``incident``
-    is the incident as it stands after the event. Instants are seconds since the epoch.
+    are added by rendering. ``joined`` are the members (source, origin key) that came by this delivery. ``warnings`` are what
+    the parser could not understand. ``incident`` is the incident as it stands after the event. Instants are seconds since the
+    epoch.
     """
 
     event: Event
@@ -36,12 +37,13 @@ class Context:
     status_url: str = ""
     warnings: tuple[str, ...] = ()
     vars: Mapping[str, str] = field(default_factory=dict)
+    joined: frozenset[tuple[str, str]] = frozenset()
 
 
 FIELDS: dict[str, frozenset[str]] = {
     "event": words(
         """
-    kind severity title text html state still_in_problem host service labels origin_key problem_id occurred_at
+    kind severity title text html state still_in_problem host service labels origin_key problem_id occurred_at group
     links sender recipients attachments source reasons to cc reply_text quoted auto_generated message_id warnings
     """,
     ),
@@ -110,6 +112,7 @@ def _event(event: Event, source: str, warnings: tuple[str, ...]) -> Names:
         "labels": {clean(name): clean(event.labels[name]) for name in list(event.labels)[:MAX_ENTRIES]},
         "origin_key": clean(event.origin_key),
         "problem_id": clean(event.problem_id),
+        "group": clean(event.group),
         "occurred_at": event.occurred_at,
         "links": [{"title": clean(link.title), "url": clean(link.url)} for link in event.links[:MAX_ENTRIES]],
         "sender": {"name": clean(event.sender_name), "address": clean(event.sender_address)},
@@ -178,7 +181,19 @@ def _incident(incident: Incident | None, context: Context) -> Names:
         "closed_at": incident.closed_at,
         "duration": max(end - incident.opened_at, 0.0),
         "members": [
-            {"source": member.source, "origin_key": clean(member.origin_key), "in_problem": member.in_problem}
+            {
+                "source": member.source,
+                "origin_key": clean(member.origin_key),
+                "in_problem": member.in_problem,
+                "title": clean(member.title),
+                "host": clean(member.host),
+                "service": clean(member.service),
+                "severity": member.severity.value,
+                "group": clean(member.group),
+                "since": member.last_problem_at,
+                "ended": None if member.in_problem else member.recovered_at,
+                "joined": (member.source, member.origin_key) in context.joined,
+            }
             for member in incident.members[:MAX_ENTRIES]
         ],
     }

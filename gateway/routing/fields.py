@@ -61,6 +61,7 @@ _READERS: dict[str, tuple[str, Reader]] = {
     "host": ("The host, as the sender names it.", lambda s: s.event.host),
     "service": ("The service or check on that host; empty for an event about the host.", lambda s: s.event.service),
     "origin_key": ("The sender's own name for what has the problem.", lambda s: s.event.origin_key),
+    "group": ("The sender's name for the group of alerts in which it came.", lambda s: s.event.group),
     "problem_id": ("The sender's id of this episode, where it has one.", lambda s: s.event.problem_id),
     "occurred_at": (
         "When it happened, in seconds since 1970 (UTC); absent where the sender's time bears no zone.",

@@ -14,6 +14,7 @@ def policy_of(incident: IncidentPolicy) -> Policy:
         recover_action=incident.recover.action,
         recover_when=incident.recover.when,
         notes=incident.notes,
+        joined=incident.joined,
         reopen_within=max(incident.reopen_within, flap.within if flap is not None else 0.0),
         confirm=incident.confirm,
         coalesce=incident.coalesce == "on",

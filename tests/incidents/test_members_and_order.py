@@ -257,3 +257,12 @@ def test_the_recovery_of_a_later_episode_ends_the_one_whose_own_recovery_was_los
     result = memory.send(recovery(episode="2", at=40.0), 200.0)
     assert result.reason is Reason.RECOVERED
     assert memory.send(problem(episode="2", at=30.0), 300.0).reason is Reason.STALE
+
+
+def test_in_a_group_problems_come_first_so_that_it_is_never_over_in_between() -> None:
+    events = [
+        replace(one, group="g") for one in (recovery("a"), problem("b"), problem("c"), recovery("c"), recovery("d"))
+    ]
+    assert order_within_receipt(events) == (1, 2, 0, 3, 4)
+    again = [replace(one, group="g") for one in (recovery("a"), problem("a"))]
+    assert order_within_receipt(again) == (0, 1)

@@ -72,7 +72,17 @@ def a_record(event: Event | None = None, *, index: int = 0, incident: str = "", 
 
 
 def a_member(origin_key: str = "db-1/disk", source: str = "nagios") -> Member:
-    return Member(source, origin_key, in_problem=True, last_problem_at=NOON)
+    return Member(
+        source,
+        origin_key,
+        in_problem=True,
+        last_problem_at=NOON,
+        title="Disk full",
+        host="db-1",
+        service="disk",
+        severity=Severity.MAJOR,
+        group="{}:{host}",
+    )
 
 
 def an_incident(

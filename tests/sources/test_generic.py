@@ -172,3 +172,44 @@ def test_all_kinds_of_the_registry_have_a_name_a_readme_and_samples() -> None:
             result = kind.parse(receipt_of(sample), kind.settings(kind=name))
             assert result.warnings == ()
             assert all(event.kind is not Kind.RAW for event in result.events)
+
+
+def test_paths_in_a_list_of_events_reach_the_top_of_the_body() -> None:
+    body = {"team": {"name": "DBA"}, "alerts": [{"t": "one"}, {"t": "two", "team": {"name": "own"}}]}
+    result = parsed(
+        "generic",
+        orjson.dumps(body),
+        events="alerts",
+        map={"title": "t", "host": "$.team.name", "labels": {"n": "$.alerts[1].t"}},
+    )
+    assert [(event.title, event.host, event.labels["n"]) for event in result.events] == [
+        ("one", "DBA", "two"),
+        ("two", "DBA", "two"),
+    ]
+
+
+def test_of_several_paths_the_first_that_finds_something_counts() -> None:
+    titles = ["a", {"path": "b", "table": {"none": ""}}, {"const": "untitled"}]
+    bodies: list[dict[str, object]] = [{"a": "A", "b": "B"}, {"b": "B"}, {"a": "", "b": "none"}, {"b": ["x", "y"]}]
+    found = [only(parsed("generic", orjson.dumps(body), map={"title": titles})).title for body in bodies]
+    assert found == ["A", "B", "untitled", "x, y"]
+
+
+@pytest.mark.parametrize("path", ["$.", "$.a[", "$..a"])
+def test_a_path_from_the_top_is_checked_like_any_other(path: str) -> None:
+    with pytest.raises(ValidationError):
+        GenericSettings.model_validate({"kind": "generic", "map": {"title": path}})
+
+
+def test_a_group_is_read_from_the_body_of_its_alerts() -> None:
+    rule = {"key": "g", "state": "s", "whole": True, "left_out": "cut"}
+    found = []
+    for group in (
+        {"g": "x", "s": "firing"},
+        {"g": "x", "s": "resolved", "cut": 0},
+        {"g": "x", "cut": 3},
+        {"s": "resolved"},
+    ):
+        event = only(parsed("generic", orjson.dumps({**group, "list": [{"title": "t"}]}), events="list", group=rule))
+        found.append((event.group, event.group_over, event.group_whole))
+    assert found == [("x", False, True), ("x", True, True), ("x", False, False), ("", False, False)]

@@ -1,4 +1,7 @@
-"""Paths into JSON: ``order.items[0].name``, ``labels["app.kubernetes.io/name"]``. Data, not code."""
+"""Paths into JSON: ``order.items[0].name``, ``labels["app.kubernetes.io/name"]``. Data, not code.
+
+``$.`` begins at the top of the body, whatever part of it is being read: ``$.groupKey``.
+"""
 
 import re
 from functools import lru_cache
@@ -10,6 +13,7 @@ _STEP = re.compile(
 )
 
 Step = str | int
+TOP = "$."
 
 
 @lru_cache(maxsize=1024)
@@ -20,10 +24,10 @@ def steps(path: str) -> tuple[Step, ...]:
         ValueError: with the place of the fault.
     """
     found: list[Step] = []
-    at = 0
+    at = start = len(TOP) if path.startswith(TOP) else 0
     while at < len(path):
         match = _STEP.match(path, at)
-        if match is None or (at == 0 and path.startswith(".")):
+        if match is None or (at == start and path.startswith(".", at)):
             raise ValueError(
                 f"{path!r} is no path: character {at + 1} is not understood; write order.items[0].name, "
                 'and names with dots in quotes: labels["app.name"]',
@@ -35,8 +39,13 @@ def steps(path: str) -> tuple[Step, ...]:
     return tuple(found)
 
 
-def look_up(value: JsonValue, path: str) -> JsonValue:
-    """What stands at the path, or None where nothing does. Form fields may bear the whole path as their name."""
+def look_up(value: JsonValue, path: str, root: JsonValue = None) -> JsonValue:
+    """What stands at the path, or None where nothing does. Form fields may bear the whole path as their name.
+
+    ``root`` is where paths with ``$.`` begin.
+    """
+    if path.startswith(TOP):
+        value, path = root, path[len(TOP) :]
     if isinstance(value, dict) and path in value:
         return value[path]
     for step in steps(path):

@@ -34,7 +34,9 @@ class Rule(Section):
         return self
 
 
-Where = Path | Rule
+One = Path | Rule
+Where = One | Annotated[list[One], Field(min_length=1)]
+"""A path, a rule, or several of them, of which the first that finds something counts."""
 
 
 class SenderMap(Section):
@@ -88,6 +90,23 @@ class GenericMap(Section):
     attachments: AttachmentMap = Field(default_factory=AttachmentMap, description="Files, in base64.")
 
 
+class GroupMap(Section):
+    """Where a body says which group its alerts belong to. Paths begin at the top of the body."""
+
+    key: Where = Field(description="The sender's name for the group; a rule makes it the key with `key: [group]`.")
+    state: Where | None = Field(
+        default=None,
+        description="How the whole group stands, in the words of `kind`; a word of `recovery` ends what is left of it.",
+    )
+    whole: bool = Field(
+        default=False,
+        description="Each body names every alert of its group that is a problem: one that is missing has recovered.",
+    )
+    left_out: Path | None = Field(
+        default=None, description="Number of alerts that the sender has left out; if it is not 0, nothing is missing."
+    )
+
+
 OWN_NAMES = GenericMap(
     title="title",
     text="text",
@@ -118,5 +137,7 @@ class GenericSettings(SourceSettings):
     map: GenericMap = Field(default=OWN_NAMES, description="Where in the JSON the parts of the event stand.")
     events: Path | None = Field(
         default=None,
-        description="Where a list of events stands; paths of `map` begin in each entry. A list at the top needs nothing.",
+        description="Where a list of events stands; paths of `map` begin in each entry, and at the top of the body with `$.`. A "
+        "list at the top needs nothing.",
     )
+    group: GroupMap | None = Field(default=None, description="The group of alerts that a body is about.")

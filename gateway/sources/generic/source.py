@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+from dataclasses import dataclass
 
 import orjson
 
@@ -14,7 +15,7 @@ from gateway.sources.clock import from_text
 from gateway.sources.filenames import safe_filename
 from gateway.sources.forms import MAX_FILES, OCTETS, media_type_of, unique_filename
 from gateway.sources.generic.paths import look_up
-from gateway.sources.generic.settings import AttachmentMap, GenericMap, GenericSettings, Where
+from gateway.sources.generic.settings import AttachmentMap, GenericMap, GenericSettings, GroupMap, Where
 from gateway.sources.generic.words import FALSE, KINDS, SEVERITIES, TRUE
 from gateway.sources.payload import Body, fields_of, place_of, raw, read, text_of
 from gateway.sources.protocol import Malformed, SourceKind
@@ -35,9 +36,10 @@ def parse(receipt: Receipt, settings: SourceSettings) -> Parsed:
         return raw(receipt.source, receipt.body, receipt.content_type, place_of(fault))
     warnings = list(body.warnings)
     events = []
+    group = _group(body.value, generic.group)
     for index, entry in enumerate(entries):
-        reader = _Reader(entry, generic, f"event {index + 1}: " if len(entries) > 1 else "")
-        events.append(reader.event(body.files if index == 0 else ()))
+        reader = _Reader(entry, body.value, generic, f"event {index + 1}: " if len(entries) > 1 else "")
+        events.append(reader.event(body.files if index == 0 else (), group))
         warnings.extend(reader.warnings)
     return Parsed(tuple(events), tuple(warnings[:100]))
 
@@ -80,17 +82,52 @@ def _entry(value: JsonValue, index: int, where: str) -> JsonObject:
     raise Malformed(f"entry {index + 1} is no object", place=f"field {where}[{index}]")
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What a body says of the group of its alerts; see `gateway.model.event.Event`."""
+
+    name: str = ""
+    over: bool = False
+    whole: bool = False
+
+
+def _group(body: JsonValue, rule: GroupMap | None) -> Group:
+    if rule is None:
+        return Group()
+    name = key(find(body, body, rule.key))
+    if not name:
+        return Group()
+    left_out = text_of(look_up(body, rule.left_out, body)).strip() if rule.left_out else ""
+    state = find(body, body, rule.state).strip().lower()
+    return Group(name, KINDS.get(state) is Kind.RECOVERY, rule.whole and left_out in {"", "0"})
+
+
+def find(entry: JsonValue, top: JsonValue, where: Where | None) -> str:
+    """The text that a rule finds, through its table."""
+    if where is None:
+        return ""
+    if isinstance(where, str):
+        return text_of(look_up(entry, where, top))
+    if isinstance(where, list):
+        return next((found for one in where if (found := find(entry, top, one))), "")
+    value = where.const if where.const is not None else text_of(look_up(entry, where.path or "", top))
+    if not value:
+        return where.default
+    return where.table.get(value, where.table.get("*", value))
+
+
 class _Reader:
     """Reads one event out of one JSON object, and notes what it could not understand."""
 
-    def __init__(self, entry: JsonObject, settings: GenericSettings, prefix: str) -> None:
+    def __init__(self, entry: JsonObject, top: JsonValue, settings: GenericSettings, prefix: str) -> None:
         self.entry = entry
+        self.top = top
         self.settings = settings
         self.map: GenericMap = settings.map
         self.prefix = prefix
         self.warnings: list[str] = []
 
-    def event(self, files: tuple[Attachment, ...]) -> Event:
+    def event(self, files: tuple[Attachment, ...], group: Group) -> Event:
         state = line(self._get(self.map.state), 200)
         kind = self._kind(state)
         title, text, html = self._words()
@@ -111,6 +148,9 @@ class _Reader:
             labels=self._labels(),
             origin_key=self._origin(problem_id, host, service, title),
             problem_id=problem_id,
+            group=group.name,
+            group_over=group.over,
+            group_whole=group.whole,
             occurred_at=occurred_at,
             links=self._links(),
             sender_name=line(self._get(self.map.sender.name), 200) if self.map.sender else "",
@@ -123,16 +163,11 @@ class _Reader:
     def _warn(self, what: str) -> None:
         self.warnings.append(self.prefix + what)
 
+    def _at(self, path: str) -> JsonValue:
+        return look_up(self.entry, path, self.top)
+
     def _get(self, where: Where | None) -> str:
-        """The text that a rule finds, through its table."""
-        if where is None:
-            return ""
-        if isinstance(where, str):
-            return text_of(look_up(self.entry, where))
-        value = where.const if where.const is not None else text_of(look_up(self.entry, where.path or ""))
-        if not value:
-            return where.default
-        return where.table.get(value, where.table.get("*", value))
+        return find(self.entry, self.top, where)
 
     def _kind(self, state: str) -> Kind:
         said = self._get(self.map.kind).strip().lower()
@@ -196,7 +231,7 @@ class _Reader:
         if self.map.labels is None:
             return {}
         if isinstance(self.map.labels, str):
-            found = look_up(self.entry, self.map.labels)
+            found = self._at(self.map.labels)
             pairs = [(name, text_of(value)) for name, value in found.items()] if isinstance(found, dict) else []
         else:
             pairs = [(name, self._get(where)) for name, where in self.map.labels.items()]
@@ -207,19 +242,19 @@ class _Reader:
     def _links(self) -> tuple[Link, ...]:
         pairs: list[tuple[str, str]] = []
         if isinstance(self.map.links, str):
-            found = look_up(self.entry, self.map.links)
+            found = self._at(self.map.links)
             for item in found[:_MOST_LINKS] if isinstance(found, list) else []:
                 if isinstance(item, dict):
                     pairs.append((text_of(item.get("title")), text_of(item.get("url"))))
                 else:
                     pairs.append(("", text_of(item)))
         else:
-            pairs = [(link.title, text_of(look_up(self.entry, link.url))) for link in self.map.links or []]
+            pairs = [(link.title, text_of(self._at(link.url))) for link in self.map.links or []]
         links = ((line(title, 200), web_address(url)) for title, url in pairs)
         return tuple(Link(title or url, url) for title, url in links if url)
 
     def _attachments(self, rule: AttachmentMap, files: tuple[Attachment, ...]) -> tuple[Attachment, ...]:
-        listed = look_up(self.entry, rule.path)
+        listed = self._at(rule.path)
         if not isinstance(listed, list):
             return ()
         if len(listed) > MAX_FILES:
