@@ -249,7 +249,12 @@ class Gateway:
     def status(self) -> dict[str, JsonValue]:
         """Figures and states of now, for the control socket."""
         helpdesks: dict[str, JsonValue] = {
-            name: {"breaker": delivery.breaker.value, "paused": delivery.pauses.told, "paused_by": delivery.pauses.by}
+            name: {
+                "breaker": delivery.breaker.value,
+                "paused": delivery.pauses.told,
+                "paused_by": delivery.pauses.by,
+                "shadow": self.rules.shows_only(name),
+            }
             for name, (delivery, _, _) in self._deliveries.items()
         }
         addresses: list[JsonValue] = list(self.addresses)
@@ -264,6 +269,8 @@ class Gateway:
         """What is not as usual with helpdesks; no reason to send alarms elsewhere."""
         notes: dict[str, str] = {}
         for name, (delivery, _, _) in self._deliveries.items():
+            if self.rules.shows_only(name):
+                notes[f"helpdesk {name}"] = "in shadow mode: nothing is written to it"
             if delivery.pauses.stands():
                 notes[f"helpdesk {name}"] = f"paused {delivery.pauses.told}"
             elif delivery.breaker is not BreakerState.CLOSED:
@@ -485,7 +492,8 @@ class _Observer:
     def step(self, step: Step) -> None:
         metrics, action = self._gateway.metrics, step.action
         kind, outcome, reason = action.kind.value, step.outcome.kind.value, step.reason.value
-        metrics.attempt(step.helpdesk, kind, outcome, reason, step.seconds)
+        if step.called:
+            metrics.attempt(step.helpdesk, kind, outcome, reason, step.seconds)
         if step.status not in UNFINISHED:
             metrics.action(step.helpdesk, kind, step.status.value, reason)
         if action.kind is ActionKind.CREATE and step.outcome.ticket is not None:

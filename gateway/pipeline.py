@@ -134,7 +134,7 @@ class Pipeline:
         ``apart`` is where large payloads are parsed; default: a process that can be stopped.
         """
         self.rules = rules
-        self.tickets = TicketWaiters(journal.reader(), self._is_in_hand)
+        self.tickets = TicketWaiters(journal.reader(), self._is_in_hand, self._shows_only)
         self.timers = Timers(journal, lambda: self.rules, observer, wake_delivery=wake_delivery, clock=clock)
         self._journal = journal
         self._observer = observer
@@ -336,6 +336,9 @@ class Pipeline:
         self._octets -= len(body)
 
     # ------------------------------------------------------------------------------------------------------------- parse
+
+    def _shows_only(self, helpdesk: str) -> bool:
+        return self.rules.shows_only(helpdesk)
 
     def _is_in_hand(self, receipt_id: str) -> bool:
         return receipt_id in self._at_hand

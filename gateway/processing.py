@@ -18,6 +18,7 @@ from gateway.incidents.members import tombstone_key
 from gateway.incidents.threads import Case, Verdict, is_unverified
 from gateway.incidents.timers import closed_for_good, lapsed
 from gateway.incidents.transition import Transition, Wish
+from gateway.incidents.untold import is_shown_only
 from gateway.journal.protocol import (
     ALSO,
     EventRecord,
@@ -312,6 +313,7 @@ def _step(
         incident_id=new_id(),
         reasons=reasons,
         outages=work.facts.outages(routed.event.host, receipt.source) if routed.event.service else (),
+        untold=is_shown_only(incident) and not work.rules.shows_only(plan.helpdesk),
     )
 
 

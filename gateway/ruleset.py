@@ -63,6 +63,11 @@ class Ruleset:
         settings = self.config.sources.get(source)
         return self.kinds[settings.kind] if settings is not None else None
 
+    def shows_only(self, helpdesk: str) -> bool:
+        """Whether a helpdesk is in shadow mode."""
+        settings = self.config.helpdesks.get(helpdesk)
+        return settings is not None and settings.shadow
+
     def abilities(self, helpdesk: str) -> tuple[frozenset[ActionKind], Substitutes]:
         """What a helpdesk can do, and what it does instead of the rest. One that is not configured may come back: it can do all."""
         connector = self.connectors.get(helpdesk)

@@ -14,11 +14,18 @@ from gateway.receive.intake import Progress
 class TicketWaiters:
     """Answers `wait` as soon as a receipt's ticket is known, or nothing more will come by itself."""
 
-    def __init__(self, reader: Reader, in_hand: Callable[[str], bool] = lambda _receipt: False) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        in_hand: Callable[[str], bool] = lambda _receipt: False,
+        shows_only: Callable[[str], bool] = lambda _helpdesk: False,
+    ) -> None:
         """``reader`` answers for receipts that were done before anybody waited.
 
         ``in_hand`` is true for a receipt that is being processed, so that `processed` will come: nothing need be read.
+        ``shows_only`` is true for a helpdesk in shadow mode: no ticket of it will come.
         """
+        self._shows_only = shows_only
         self._reader = reader
         self._in_hand = in_hand
         self._by_receipt: dict[str, set[asyncio.Future[Progress | None]]] = {}
@@ -64,6 +71,8 @@ class TicketWaiters:
             return Progress(view.ticket, created=created, done=True)
         new = False
         first = dict.fromkeys(event.incident for event in view.events if event.incident)  # not those of further routes
+        if first and all(self._shows_only(one.helpdesk) for one in view.incidents if one.id in first):
+            return Progress(None, done=True, shadow=True)
         for incident in first:
             waiting = self._by_incident.setdefault(incident, set())
             new |= receipt_id not in waiting
@@ -80,6 +89,9 @@ class TicketWaiters:
         ticket = next((incidents[name].ticket for name in names if name in incidents), None)
         if ticket is not None:
             self._tell(processed.receipt, Progress(ticket, done=True))
+        elif names and all(name in incidents and self._shows_only(incidents[name].helpdesk) for name in names):
+            self._tell(processed.receipt, Progress(None, done=True, shadow=True))
+            return
         elif not names:
             repeats = any(record.duplicate_of for record in processed.events)
             self._tell(processed.receipt, None if repeats else Progress(None, done=True))  # None: look at the first one

@@ -21,6 +21,7 @@ class DeskState:
     paused: str
     paused_since: float | None
     breaker: str
+    shadow: bool
     stands: str
 
 
@@ -54,7 +55,9 @@ def _desk(config: Config, name: str, state: HelpdeskState, counts: Counts | None
     stands = "goes" if breaker else "no gateway runs"
     if breaker not in {"", "closed"}:
         stands = f"fails again and again (breaker {breaker})"
+    if settings.shadow:
+        stands += "; in shadow mode: nothing is written to it"
     if paused:
         stands = f"paused since {moment(state.paused_since)} {paused}"
     waiting = counts.actions_waiting.get(name, 0) if counts is not None else 0
-    return DeskState(name, settings.kind, waiting, paused, state.paused_since, breaker, stands)
+    return DeskState(name, settings.kind, waiting, paused, state.paused_since, breaker, settings.shadow, stands)

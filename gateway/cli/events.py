@@ -1,10 +1,12 @@
 """``events``: what came in, and what became of it."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import orjson
 
 from gateway.cli.common import config_option, fail, json_option, known_source, load_config, moment, run
 from gateway.cli.terminal import show, show_json
@@ -12,6 +14,7 @@ from gateway.cli.terminal import show, show_json
 if TYPE_CHECKING:
     from gateway.config.config import Config
     from gateway.journal.protocol import ReceiptLine, ReceiptView
+    from gateway.model.json import JsonValue
 
 
 @click.group()
@@ -44,7 +47,10 @@ def list_receipts(
     if as_json:
         show_json(lines)
         return
-    rows = [(line.source, line.reason or line.status.value, line.ticket or "-") for line in lines]
+    rows = [
+        (line.source, line.reason or line.status.value, line.ticket or ("(shadow)" if line.shadow else "-"))
+        for line in lines
+    ]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     for line, row in zip(lines, rows, strict=True):
         cells = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
@@ -57,9 +63,10 @@ def list_receipts(
 @events.command("show")
 @click.argument("receipt_id", metavar="ID")
 @click.option("--raw", is_flag=True, help="Write what was received, byte for byte, to standard output.")
+@click.option("--request", "requests", is_flag=True, help="Also show each request as it was sent, or would have been.")
 @config_option
 @json_option
-def show_receipt(receipt_id: str, config_path: Path, *, raw: bool, as_json: bool) -> None:
+def show_receipt(receipt_id: str, config_path: Path, *, raw: bool, requests: bool, as_json: bool) -> None:
     """Tell the story of one receipt: its events, the rules, the ticket. The first characters of its id are enough."""
     config = load_config(config_path)
     if raw:
@@ -75,12 +82,27 @@ def show_receipt(receipt_id: str, config_path: Path, *, raw: bool, as_json: bool
     view = run(work())
     if view is None:
         fail(_unknown(receipt_id), 1)
+    sent = run(_requests(config, view)) if requests else {}
     if as_json:
-        show_json(view)
+        show_json({**asdict(view), "requests": sent} if requests else view)
         return
     from gateway.cli.story import story  # noqa: PLC0415 - only for people
 
-    show(story(view))
+    show(story(view, sent))
+
+
+async def _requests(config: "Config", view: "ReceiptView") -> "dict[str, JsonValue]":
+    """The stored requests of a receipt's actions, by action. They hold no credentials; our secrets are masked all the same."""
+    from gateway.cli.access import reading  # noqa: PLC0415 - keeps other verbs fast
+    from gateway.config.problems import mask  # noqa: PLC0415 - as above
+
+    found: dict[str, JsonValue] = {}
+    async with reading(config) as reader:
+        for action in view.actions:
+            request = await reader.request(action.id)
+            if request is not None:
+                found[action.id] = orjson.loads(mask(request.decode("utf-8", "replace"), config.secrets))
+    return found
 
 
 async def _write_raw(config: "Config", receipt_id: str) -> None:

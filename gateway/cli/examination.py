@@ -133,6 +133,11 @@ def _gateway(config: Config, status: Mapping[str, object] | None) -> Iterator[Fi
         yield Finding("pipe", Mark.FAULT, f"mail {name}: {why}" if name else str(why), way)
     helpdesks = status.get("helpdesks")
     for name, state in (helpdesks if isinstance(helpdesks, dict) else {}).items():
+        if isinstance(state, dict) and state.get("shadow"):
+            what = f"helpdesk {name} is in shadow mode: what would have been written to it is only shown"
+            yield Finding(
+                "gateway", Mark.NOTE, what, f"take `mode: shadow` out of `helpdesks.{name}` when you have seen enough"
+            )
         if isinstance(state, dict) and state.get("paused_by"):
             what = f"the queue of helpdesk {name} is paused {state['paused']}"
             yield Finding("gateway", Mark.NOTE, what, f"`ticket-gateway helpdesk resume {name}` sends what waits")

@@ -1,17 +1,17 @@
 """The work of ``explain``: run a message through the pure stages, and tell what they decided."""
 
-import email
-import email.policy
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import orjson
 
 from gateway.cli.common import counted
+from gateway.cli.requests import cut, request_lines
 from gateway.cli.shapes import event_json
 from gateway.cli.story import clause_line, key_text, mail_lines
 from gateway.cli.terminal import block
 from gateway.config.values import duration_text
+from gateway.delivery.shadow import NUMBER
 from gateway.facts import Facts
 from gateway.helpdesks.protocol import Order
 from gateway.journal.protocol import ALSO, IncidentChange, Processed, ReceiptView
@@ -25,11 +25,6 @@ from gateway.model.receipt import Receipt
 from gateway.processing import process
 from gateway.ruleset import Ruleset
 
-LONGEST_LINE = 160
-"""Characters of one line of a request that are shown; --json shows all."""
-NUMBER = "NUMBER"
-"""Stands for a ticket's number, which only the helpdesk can give."""
-
 _FIELDS = ("severity", "state", "host", "service", "origin_key", "problem_id", "occurred_at")
 
 
@@ -40,6 +35,7 @@ class Request:
     action: NewAction
     target: str
     prepared: JsonValue
+    shadow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +90,7 @@ def _request(action: NewAction, tickets: dict[str, TicketRef], rules: Ruleset) -
             requester=action.requester,
             fingerprint=connector.fingerprint,
         )
-    return Request(action, connector.fingerprint, prepared)
+    return Request(action, connector.fingerprint, prepared, rules.shows_only(action.helpdesk))
 
 
 # ---------------------------------------------------------------------------------------------------------- for people
@@ -132,7 +128,7 @@ def _event_lines(index: int, event: Event) -> list[str]:
     rows += [("attachment", f"{file.filename} ({file.media_type}, {file.size} octets)") for file in event.attachments]
     width = max((len(name) for name, _ in rows), default=0)
     lines = [f"Event {index}: {event.kind.value}: {event.title}"]
-    lines += [f"  {name.ljust(width)}  {_cut(value)}" for name, value in rows]
+    lines += [f"  {name.ljust(width)}  {cut(value)}" for name, value in rows]
     return lines + (block(event.text, "  | ") if event.text.strip() else [])
 
 
@@ -140,7 +136,7 @@ def _rule_lines(event: RoutedEvent) -> list[str]:
     lines: list[str] = []
     for trace in event.decision.trace:
         lines.append(f"  {trace.route}: {'takes it' if trace.matched else 'does not match'}")
-        lines += [clause_line(c.path, c.expected, _cut(c.seen), holds=c.holds) for c in trace.clauses]
+        lines += [clause_line(c.path, c.expected, cut(c.seen), holds=c.holds) for c in trace.clauses]
         if trace.matched and not trace.clauses:
             lines.append("    yes  it has no `match`, so it takes everything")
     return lines or ["  there are none"]
@@ -187,60 +183,12 @@ def _later_lines(processed: Processed, now: float) -> list[str]:
 
 def _request_lines(request: Request, told: set[Reason]) -> list[str]:
     action = request.action
-    lines = [f"Request: {action.kind.value}, to {action.helpdesk} ({request.target})"]
+    only = "; only shown: it is in shadow mode" if request.shadow else ""
+    lines = [f"Request: {action.kind.value}, to {action.helpdesk} ({request.target}){only}"]
     reasons = dict.fromkeys((action.reason, *action.draft.reasons))
     lines += [f"  {reason.value}: {reason.explain()}" for reason in reasons if reason not in told]
     lines += [f"  marker {action.marker}"]
-    if not isinstance(request.prepared, dict):
-        return [*lines, f"  {request.prepared}"]
-    if "error" in request.prepared:
-        return [*lines, f"  cannot be made: {request.prepared['error']}"]
-    body, mail = request.prepared.get("json"), request.prepared.get("mail")
-    if isinstance(body, str) and body:
-        lines += ["  JSON", *_json_lines(body)]
-        if isinstance(mail, str) and mail:
-            lines.append("  A mail with the same Message-ID settles it if the answer gets lost (--json shows it).")
-    elif isinstance(mail, str) and mail:
-        lines += ["  mail", *_mail_lines(mail)]
-    else:
-        lines += _json_lines(orjson.dumps(request.prepared).decode())
-    return lines
-
-
-def _json_lines(text: str) -> list[str]:
-    """A JSON object, one member a line; a text of several lines is shown as a block."""
-    content = orjson.loads(text)
-    if not isinstance(content, dict):
-        return [f"    {_cut(text)}"]
-    lines: list[str] = []
-    for name, value in content.items():
-        if isinstance(value, str) and "\n" in value:
-            lines += [f'    "{name}":', *(_cut(line) for line in block(value, "      | "))]
-        elif isinstance(value, list):
-            lines += [f'    "{name}":', *(f"      {_cut(orjson.dumps(one).decode())}" for one in value)]
-        else:
-            lines.append(f'    "{name}": {_cut(orjson.dumps(value).decode())}')
-    return lines
-
-
-def _mail_lines(text: str) -> list[str]:
-    """Headers as they are; the plain text decoded; other parts by name."""
-    headers, _, _ = text.partition("\r\n\r\n")
-    lines = [f"    {_cut(line)}" for line in headers.split("\r\n")]
-    for part in email.message_from_string(text, policy=email.policy.compat32).walk():
-        content = part.get_payload(decode=True)
-        if part.is_multipart() or not isinstance(content, bytes):
-            continue
-        if part.get_content_type() == "text/plain" and part.get_filename() is None:
-            lines += ["", *(_cut(line) for line in block(content.decode("utf-8", "replace"), "      | "))]
-        else:
-            name = part.get_filename()
-            lines.append(f"    + {part.get_content_type()}{f' {name}' if name else ''}, {len(content)} octets")
-    return lines
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_LINE else f"{text[: LONGEST_LINE - 20]}... ({len(text)} characters)"
+    return [*lines, *request_lines(request.prepared)]
 
 
 # -------------------------------------------------------------------------------------------------------- for programs
@@ -286,6 +234,7 @@ def as_json_object(one: Explained) -> JsonObject:
                 "title": request.action.draft.title,
                 "text": request.action.draft.text,
                 "request": _opened(request.prepared),
+                "shadow": request.shadow,
             }
             for request in one.requests
         ],

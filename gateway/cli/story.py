@@ -5,11 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 import orjson
 
 from gateway.cli.common import counted, moment
+from gateway.cli.requests import request_lines
 from gateway.cli.shapes import iso
 from gateway.cli.terminal import block
 from gateway.journal.protocol import ALSO, ActionView, AttemptView, EventView, HistoryLine, ReceiptView
 from gateway.model.action import ActionKind, ActionStatus
 from gateway.model.incident import Incident, IncidentState
+from gateway.model.json import JsonValue
 from gateway.model.reasons import Reason
 from gateway.model.receipt import ReceiptStatus
 
@@ -36,8 +38,8 @@ MOST_ADDRESSES = 5
 """Recipients that are shown of a mail; --json shows all."""
 
 
-def story(view: ReceiptView) -> str:
-    """The whole story."""
+def story(view: ReceiptView, requests: Mapping[str, JsonValue] | None = None) -> str:
+    """The whole story. ``requests`` are those to be shown, by action."""
     lines = [
         f"Receipt {view.id}",
         f"  from {view.source}{f' ({view.peer})' if view.peer else ''} at {moment(view.received_at)}, {_bytes(view)}",
@@ -52,6 +54,8 @@ def story(view: ReceiptView) -> str:
         lines += _further(view.timeline, event, incidents)
     for action in view.actions:
         lines += ["", *_action(action)]
+        if requests and action.id in requests:
+            lines += ["  request", *(f"  {line}" for line in request_lines(requests[action.id]))]
     if not view.actions and view.status is ReceiptStatus.PROCESSED:
         waits = any(incident.state is IncidentState.PENDING for incident in view.incidents)
         lines += ["", "Nothing is written to a helpdesk yet." if waits else "Nothing was to be written to a helpdesk."]
@@ -196,6 +200,10 @@ def key_text(key: str) -> str:
 
 
 def _action(action: ActionView) -> list[str]:
+    if action.status is ActionStatus.SKIPPED and action.reason is Reason.SHADOW:
+        lines = [f"Action, only shown: {action.detail}"]
+        lines += [f"  {name}: {Reason(name).explain()}" for name in (*action.flags, Reason.SHADOW.value)]
+        return [*lines, f"  marker {action.marker}, action {action.id}"]
     stands = _STANDS[action.status]
     if action.status is ActionStatus.QUEUED and action.not_before:
         stands += f", not before {moment(action.not_before)}"

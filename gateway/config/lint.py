@@ -18,7 +18,7 @@ from gateway.config.lint_tests import TEST_CHECKS
 from gateway.config.listen import listens, parse_listen
 from gateway.config.models import Auth, HttpHelpdeskSettings
 from gateway.config.problems import Level, Path, Problem, did_you_mean, in_order
-from gateway.config.subject import Check, Note, Subject, error, warning
+from gateway.config.subject import Check, Note, Subject, error, info, warning
 from gateway.config.values import Secret
 from gateway.receive.smtp.mailroom import recipients_of
 
@@ -218,6 +218,10 @@ def helpdesk_addresses(subject: Subject) -> Iterator[Note]:
             helpdesk.ticket_url.format(number="1", id="1")
         except (KeyError, IndexError, ValueError, AttributeError):
             yield error((*path, "ticket_url"), "only {number} and {id} can stand in braces here")
+        if helpdesk.shadow:
+            yield info(
+                (*path, "mode"), "what would be written to this helpdesk is only shown", "take it out to make tickets"
+            )
         if not helpdesk.verify:
             yield warning((*path, "verify"), "any certificate is accepted", "name the authority with `ca`")
 

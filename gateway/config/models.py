@@ -361,6 +361,11 @@ class HelpdeskSettings(Section):
         default="",
         description="Address of a ticket's page, from `{number}` and `{id}`; part of answers and templates.",
     )
+    mode: Literal["live", "shadow"] = Field(
+        default="live",
+        description="`shadow`: everything is done but the calls that write. What would have been done is shown (`events show`, "
+        "logs, metrics) with the reason `shadow`.",
+    )
     limits: Limits = Field(default_factory=Limits, description="How hard it may be driven.")
     ca: str = Field(
         default="",
@@ -377,6 +382,11 @@ class HelpdeskSettings(Section):
         "number. It counts only for who takes part in that ticket. Empty: numbers in subjects do not count.",
     )
     sandbox: bool = Field(default=False, description="This is the built-in sandbox: `settle` may be short.")
+
+    @property
+    def shadow(self) -> bool:
+        """True if nothing may be written to it."""
+        return self.mode == "shadow"
 
 
 class HttpHelpdeskSettings(HelpdeskSettings):

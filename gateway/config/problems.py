@@ -81,15 +81,15 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 def without_secrets(problems: Sequence[Problem], secrets: Iterable[str]) -> list[Problem]:
     """The same problems with every secret of at least 4 characters masked: the second wall, should a message quote one."""
-    long_ones = sorted({secret for secret in secrets if len(secret) >= 4}, key=len, reverse=True)
+    known = tuple(secrets)
     return [
-        replace(problem, message=_mask(problem.message, long_ones), hint=_mask(problem.hint, long_ones))
-        for problem in problems
+        replace(problem, message=mask(problem.message, known), hint=mask(problem.hint, known)) for problem in problems
     ]
 
 
-def _mask(text: str, secrets: Iterable[str]) -> str:
-    for secret in secrets:
+def mask(text: str, secrets: Iterable[str]) -> str:
+    """The text with every secret of at least 4 characters masked."""
+    for secret in sorted({secret for secret in secrets if len(secret) >= 4}, key=len, reverse=True):
         for form in (secret, repr(secret)[1:-1]):
             text = text.replace(form, "<secret>")
     return text

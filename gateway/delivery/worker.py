@@ -18,6 +18,7 @@ from gateway.delivery.breaker import Breaker, BreakerState
 from gateway.delivery.coalescing import merge_of
 from gateway.delivery.pauses import Pauses
 from gateway.delivery.schedule import Next, after_call, after_look_up, too_old
+from gateway.delivery.shadow import imagined, left_open, shown, without_ticket
 from gateway.faultpoints import Point, hit
 from gateway.helpdesks.protocol import Connector, Http, Order
 from gateway.journal.protocol import (
@@ -31,7 +32,7 @@ from gateway.journal.protocol import (
     JournalFull,
     Merge,
 )
-from gateway.model.action import Action, ActionStatus, NewAction, Outcome, OutcomeKind
+from gateway.model.action import Action, ActionKind, ActionStatus, NewAction, Outcome, OutcomeKind
 from gateway.model.incident import TicketRef
 from gateway.model.reasons import Reason
 
@@ -41,12 +42,14 @@ SHORT_CALL = 1.0
 """Seconds: while calls take less on average, the next intents are written before their turn comes."""
 POLL = 1.0
 """Seconds between looks at the queue when nothing wakes us: schedules, leases."""
+SHADOW_PAUSE = 600.0
+"""Seconds after which what may have been written before shadow mode is looked at again."""
 FAILURES = frozenset({OutcomeKind.NOT_SENT, OutcomeKind.HELPDESK_DOWN, OutcomeKind.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One transition of one action, for the log, the metrics and those who wait for a ticket."""
+    """One transition of one action, for the log, the metrics and those who wait for a ticket. ``called``: a call was made."""
 
     helpdesk: str
     action: Action
@@ -54,6 +57,7 @@ class Step:
     reason: Reason
     outcome: Outcome
     seconds: float
+    called: bool = True
 
 
 class Watcher(Protocol):
@@ -174,6 +178,7 @@ class Delivery:
         if (
             not self._ready
             or self._stopping
+            or self._settings.shadow
             or self._pauses.stands()
             or self._bucket is not None
             or self._breaker.state is not BreakerState.CLOSED
@@ -301,6 +306,11 @@ class Delivery:
         if action.ticket is not None and action.ticket.fingerprint not in {"", self._connector.fingerprint}:
             await self._give_up(action, Reason.HELPDESK_CHANGED, f"its ticket is in {action.ticket.fingerprint}")
             return
+        if action.kind is not ActionKind.CREATE and action.ticket is None and not action.resolve:
+            if not self._settings.shadow:
+                await self._set_aside(action, without_ticket())
+                return
+            action = replace(action, ticket=imagined(action, self._connector.fingerprint))
         try:
             merge, order, request = await self._prepared(action)
         except (ValueError, AttachmentGone) as error:
@@ -311,13 +321,33 @@ class Delivery:
         except Exception as error:  # noqa: BLE001 - a connector's bug is one dead letter that says so, not the end of all
             await self._give_up(action, Reason.REJECTED, f"no request could be made: {type(error).__name__}: {error}")
             return
-        await self._attempt(action, order, request, merge)
+        if self._settings.shadow:
+            await self._show(action, request)
+        else:
+            await self._attempt(action, order, request, merge)
+
+    async def _show(self, action: Action, request: bytes) -> None:
+        """In shadow mode nothing is written, looked up or repaired; what may have been written before that waits."""
+        if action.resolve:
+            await self._set_aside(action, left_open(), until=self._clock() + SHADOW_PAUSE)
+        else:
+            await self._set_aside(action, shown(action, self._connector.name), request)
+
+    async def _set_aside(
+        self, action: Action, outcome: Outcome, request: bytes | None = None, *, until: float | None = None
+    ) -> None:
+        """End an action, or put it off, without a call."""
+        status = ActionStatus.SKIPPED if until is None else ActionStatus.UNKNOWN
+        following = Next(status, outcome.reason, until or 0.0)
+        await self._record(action, outcome, following, 0.0, burnt=False, request=request, called=False)
 
     async def _prepared(self, action: Action) -> tuple[Merge | None, Order, bytes]:
         """The request of an action, with what it takes up of those behind it."""
         if action.request and not action.degraded:
             return None, await self._order(action), action.request
-        merge = merge_of(action, self._connector)
+        merge = (
+            merge_of(action, self._connector) if not self._settings.shadow else None
+        )  # there each is shown by itself
         if merge is not None:
             with contextlib.suppress(ValueError, AttachmentGone):  # perhaps another's fault: then it goes by itself
                 order = await self._order(replace(action, draft=merge.draft))
@@ -497,7 +527,15 @@ class Delivery:
         return replace(outcome, kind=OutcomeKind.HELPDESK_DOWN, reason=Reason.HELPDESK_DOWN)
 
     async def _record(
-        self, action: Action, outcome: Outcome, following: Next, seconds: float, *, burnt: bool = True
+        self,
+        action: Action,
+        outcome: Outcome,
+        following: Next,
+        seconds: float,
+        *,
+        burnt: bool = True,
+        request: bytes | None = None,
+        called: bool = True,
     ) -> None:
         now = self._clock()
         if outcome.ticket is not None:
@@ -521,12 +559,15 @@ class Delivery:
             burnt=burnt,
             degraded=following.degraded,
             history=(line,),
+            request=request,
         )
         done = await self._until_there_is_room(finished)
         if following.status in {ActionStatus.QUEUED, ActionStatus.UNKNOWN}:
             self._due.append(following.not_before)
         if done:
-            self._watcher.step(Step(self._connector.name, action, following.status, following.reason, outcome, seconds))
+            self._watcher.step(
+                Step(self._connector.name, action, following.status, following.reason, outcome, seconds, called)
+            )
 
     def _named(self, ticket: TicketRef) -> TicketRef:
         """The ticket with the names of its helpdesk."""

@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from gateway.incidents import members
 from gateway.incidents.timers import Outage, closed_for_good, deadlines_of, hidden_until, with_timer, without_timers
 from gateway.incidents.transition import Purpose, Transition, Wish
+from gateway.incidents.untold import with_ticket
 from gateway.model.action import ActionKind
 from gateway.model.event import Event, Kind, Severity
 from gateway.model.incident import Incident, IncidentState, Member, TimerKind, Tombstone
@@ -102,6 +103,7 @@ def step(
     incident_id: str,
     reasons: Sequence[Reason] = (),
     outages: Sequence[Outage] = (),
+    untold: bool = False,
 ) -> Transition:
     """What one event does to one incident.
 
@@ -111,6 +113,7 @@ def step(
     * ``incident_id``: for a new incident; not used otherwise.
     * ``reasons``: why the key is not the plain one; a new incident keeps them.
     * ``outages``: of the event's host, where the event is of a service on it.
+    * ``untold``: the incident's ticket was only shown, and its helpdesk makes tickets now (`gateway.incidents.untold`).
 
     ``sequence`` and ``ticket`` of the incident are left alone: the first belongs to who issues the actions, the second
     to delivery. If `Transition.incident` is None, the event changes no incident.
@@ -129,12 +132,20 @@ def step(
         incident_id,
         tuple(reasons),
         tuple(outages),
+        untold,
     )
-    if event.ends_problem:
+    transition = _stepped(case)
+    if not untold or case.open is None:
+        return transition
+    return with_ticket(transition, event, case.wish(ActionKind.CREATE, Purpose.PROBLEM, quiet=False))
+
+
+def _stepped(case: "_Case") -> Transition:
+    if case.event.ends_problem:
         return _recovery(case)
-    if event.kind is Kind.PROBLEM:
+    if case.event.kind is Kind.PROBLEM:
         return _problem(case)
-    if event.kind in _REPORTS:
+    if case.event.kind in _REPORTS:
         return _report(case)
     return _note(case)
 
@@ -186,6 +197,7 @@ class _Case:
     incident_id: str
     reasons: tuple[Reason, ...]
     outages: tuple[Outage, ...]
+    untold: bool = False
 
     @property
     def open(self) -> Incident | None:
@@ -203,7 +215,7 @@ class _Case:
     @property
     def reusable(self) -> Incident | None:
         """The closed incident, if its ticket may be used again."""
-        closed = self.incident
+        closed = None if self.untold else self.incident
         return closed if closed is not None and is_reusable(closed, self.plan, self.received_at) else None
 
     def wish(

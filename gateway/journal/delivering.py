@@ -250,8 +250,13 @@ WHERE id = :id
 _OUTCOME = "UPDATE attempt SET finished_at = ?, outcome = ?, reason = ?, detail = ? WHERE action = ? AND number = ?"
 
 
-def finish(connection: sqlite3.Connection, finished: FinishedAttempt, *, claimed: bool) -> bool:
-    """Write the outcome of an attempt, or, for a claim that never began one (``claimed``), what became of the action."""
+def finish(
+    connection: sqlite3.Connection, finished: FinishedAttempt, *, claimed: bool, stored: Stored | None = None
+) -> bool:
+    """Write the outcome of an attempt, or, for a claim that never began one (``claimed``), what became of the action.
+
+    ``stored`` is where `FinishedAttempt.request` was put.
+    """
     row = connection.execute("SELECT * FROM action WHERE id = ?", (finished.action,)).fetchone()
     if row is None:
         return False
@@ -291,9 +296,21 @@ def finish(connection: sqlite3.Connection, finished: FinishedAttempt, *, claimed
     )
     if status is ActionStatus.DELIVERED:
         _delivered(connection, row, finished)
+    if stored is not None:
+        connection.execute(_REQUEST, (finished.action, stored.content, stored.file))
+    if status is ActionStatus.SKIPPED and row["kind"] == "create" and outcome.reason is Reason.SHADOW:
+        _give_reason(connection, row["incident"], Reason.SHADOW)
     _follow(connection, row, status)
     write_history(connection, finished.history)
     return True
+
+
+def _give_reason(connection: sqlite3.Connection, incident: str, reason: Reason) -> None:
+    """Put a reason on an incident. Its version rises, so that nobody writes an older one over it."""
+    known = connection.execute("SELECT reasons FROM incident WHERE id = ?", (incident,)).fetchone()
+    if known is not None:
+        reasons = texts(list(dict.fromkeys([*listed(known["reasons"]), reason.value])))
+        connection.execute("UPDATE incident SET reasons = ?, version = version + 1 WHERE id = ?", (reasons, incident))
 
 
 def _delivered(connection: sqlite3.Connection, row: sqlite3.Row, finished: FinishedAttempt) -> None:
@@ -451,12 +468,7 @@ def _drop_followers(connection: sqlite3.Connection, row: sqlite3.Row, now: float
         for follower in followers
     ]
     # Also one that is closed already: it has no ticket, and a relapse must not use it again.
-    known = connection.execute("SELECT reasons FROM incident WHERE id = ?", (row["incident"],)).fetchone()
-    if known is not None:
-        reasons = texts(list(dict.fromkeys([*listed(known["reasons"]), Reason.CREATE_DROPPED.value])))
-        connection.execute(
-            "UPDATE incident SET reasons = ?, version = version + 1 WHERE id = ?", (reasons, row["incident"])
-        )
+    _give_reason(connection, row["incident"], Reason.CREATE_DROPPED)
     cursor = connection.execute(
         "UPDATE incident SET state = 'closed', closed_at = ? WHERE id = ? AND state != 'closed'",
         (now, row["incident"]),

@@ -602,9 +602,20 @@ class MemoryJournal:
                 self._tickets[action.new.incident] = outcome.ticket
             if action.new.kind is ActionKind.CREATE and action.new.requester:
                 self._requesters.add((action.new.helpdesk, action.new.requester))
+        if finished.request is not None:
+            action.request = finished.request
+        shown = finished.status is ActionStatus.SKIPPED and outcome.reason is Reason.SHADOW
+        if shown and action.new.kind is ActionKind.CREATE:
+            self._give_reason(action.new.incident, Reason.SHADOW)
         self._follow(action)
         self._history += finished.history
         return True
+
+    def _give_reason(self, name: str, reason: Reason) -> None:
+        incident = self._incidents.get(name)
+        if incident is not None:
+            reasons = tuple(dict.fromkeys((*incident.reasons, reason.value)))
+            self._incidents[name] = replace(incident, reasons=reasons, version=incident.version + 1)
 
     def _follow(self, action: _Action) -> None:
         behind = [other for other in self._line(action.line) if other.status is ActionStatus.WAITING]
@@ -893,6 +904,7 @@ class _MemoryReader:
                 continue
             first = held.events[min(held.events)] if held.events else None
             ticket = journal._tickets.get(first.incident) if first else None  # noqa: SLF001
+            incident = journal._incidents.get(first.incident) if first else None  # noqa: SLF001
             lines.append(
                 ReceiptLine(
                     id=held.new.id,
@@ -903,6 +915,7 @@ class _MemoryReader:
                     title=first.event.title if first else "",
                     reason=(held.reason.value if held.reason else "") or (first.reason.value if first else ""),
                     ticket=ticket.number if ticket else "",
+                    shadow=ticket is None and Reason.SHADOW.value in incident.reasons if incident else False,
                 ),
             )
         return lines[:limit]
@@ -911,6 +924,11 @@ class _MemoryReader:
         """One incident by its id."""
         incident = self._journal._incidents.get(incident_id)  # noqa: SLF001
         return self._journal._with_ticket(incident) if incident else None  # noqa: SLF001
+
+    async def request(self, action_id: str) -> bytes | None:
+        """The stored request of an action."""
+        action = self._journal._actions.get(action_id)  # noqa: SLF001
+        return action.request or None if action is not None else None
 
     async def helpdesks(self) -> list[HelpdeskState]:
         """What is remembered of each helpdesk."""

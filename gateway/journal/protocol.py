@@ -333,6 +333,8 @@ class FinishedAttempt:
     ``status`` is what the action is now; with QUEUED or UNKNOWN it may be claimed again from ``not_before`` on. A
     delivered ``ticket`` becomes the incident's ticket. ``burnt`` is false for an attempt that does not count (the
     helpdesk is paused). ``degraded`` replaces the action's list of left-out fields; ``flags`` are added to the action.
+    ``request`` is what would have been sent, for a claim that ends without an attempt: it is kept like a sent one. A create that
+    is skipped with the reason `shadow` puts that reason on its incident, whose version rises.
     """
 
     action: str
@@ -344,6 +346,7 @@ class FinishedAttempt:
     burnt: bool = True
     degraded: tuple[str, ...] | None = None
     history: tuple[HistoryLine, ...] = ()
+    request: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -448,7 +451,7 @@ class ReceiptView:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptLine:
-    """A receipt in a list."""
+    """A receipt in a list. ``shadow``: its incident has no ticket since its helpdesk was in shadow mode."""
 
     id: str
     source: str
@@ -458,6 +461,7 @@ class ReceiptLine:
     title: str
     reason: str
     ticket: str
+    shadow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -518,6 +522,10 @@ class Reader(Protocol):
 
     async def counts(self) -> Counts:
         """Figures of now."""
+        ...
+
+    async def request(self, action_id: str) -> bytes | None:
+        """The stored request of an action, as it was sent or would have been; None if there is none."""
         ...
 
     async def helpdesks(self) -> list[HelpdeskState]:

@@ -15,6 +15,7 @@ from gateway.journal.bodies import Bodies, Stored
 from gateway.journal.pace import Pace
 from gateway.journal.protocol import (
     ActionView,
+    AttachmentGone,
     AttemptView,
     Counts,
     DeadLetter,
@@ -135,6 +136,20 @@ class SqliteReader:
     async def incident(self, incident_id: str) -> Incident | None:
         """One incident by its id."""
         return await self._snapshots.ask(lambda connection: incidents_by_id(connection, [incident_id]).get(incident_id))
+
+    async def request(self, action_id: str) -> bytes | None:
+        """The stored request of an action."""
+
+        def read(connection: sqlite3.Connection) -> bytes | None:
+            row = connection.execute("SELECT content, file FROM request WHERE action = ?", (action_id,)).fetchone()
+            if row is None:
+                return None
+            try:
+                return self._bodies.load(Stored(row["content"], row["file"])) or None
+            except AttachmentGone:
+                return None
+
+        return await self._snapshots.ask(read)
 
     async def helpdesks(self) -> list[HelpdeskState]:
         """What is remembered of each helpdesk."""
@@ -303,7 +318,8 @@ def _timeline(
 
 
 _LIST = """
-SELECT r.sequence, r.id, r.source, r.received_at, r.status, r.reason AS dead, e.kind, e.title, e.reason, i.ticket
+SELECT r.sequence, r.id, r.source, r.received_at, r.status, r.reason AS dead, e.kind, e.title, e.reason, i.ticket,
+    i.reasons
 FROM receipt AS r
     LEFT JOIN event AS e ON e.receipt = r.id AND e.event = (SELECT min(event) FROM event WHERE receipt = r.id)
     LEFT JOIN incident AS i ON i.id = e.incident
@@ -335,6 +351,7 @@ def _receipts(connection: sqlite3.Connection, limit: int, source: str, status: s
                 title=row["title"] or "",
                 reason=row["dead"] or row["reason"] or "",
                 ticket=ticket.number if ticket else "",
+                shadow=ticket is None and Reason.SHADOW.value in listed(row["reasons"] or "[]"),
             ),
         )
     return lines

@@ -391,9 +391,12 @@ class SqliteJournal:
         """
         claim = self._claims.get(finished.action)
         claimed = claim is not None and claim.fence == finished.fence and not claim.begun
+        stored = None
+        if finished.request is not None:
+            stored = await self._store(f"{finished.action}.{finished.fence}", finished.request)
         written = await self._writer.do(
             Sort.OUTCOME,
-            lambda connection: delivering.finish(connection, finished, claimed=claimed),
+            lambda connection: delivering.finish(connection, finished, claimed=claimed, stored=stored),
         )
         if written:
             self._release(finished.action, finished.fence)

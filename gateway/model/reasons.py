@@ -42,6 +42,7 @@ class Reason(StrEnum):
     SUPPRESSED = "suppressed"
     FLAPPING = "flapping"
     CALM = "calm"
+    SHADOW_ENDED = "shadow_ended"
     QUARANTINED = "quarantined"
     SPOOL_BROKEN = "spool_broken"
     SENDER_NOT_VERIFIED = "sender_not_verified"
@@ -82,6 +83,8 @@ class Reason(StrEnum):
     TOO_OLD = "too_old"
     BLOCKED = "blocked"
     CREATE_DROPPED = "create_dropped"
+    SHADOW = "shadow"
+    NO_TICKET = "no_ticket"
     NOT_CONFIGURED = "not_configured"
     HELPDESK_CHANGED = "helpdesk_changed"
     COALESCED_INTO = "coalesced_into"
@@ -133,6 +136,7 @@ _SENTENCES: dict[Reason, str] = {
     Reason.SUPPRESSED: "Its host is down (`suppressed_by: host`); its ticket is made if it lasts when the host is up again.",
     Reason.FLAPPING: "The problem comes and goes more often than `flap` allows; its ticket is told once, then left in peace.",
     Reason.CALM: "The problem has neither come nor gone for `flap.within`; it flaps no more.",
+    Reason.SHADOW_ENDED: "Its incident began in shadow mode and has no ticket; the helpdesk is live now, so one was asked for.",
     Reason.QUARANTINED: "It came faster than the source's `loop` allows, or in a circle; it is kept. Retry lets it through.",
     Reason.SENDER_NOT_VERIFIED: "Its sender is not verified, and the source has `on_auth_fail`; it is kept. Retry lets it in.",
     Reason.SPOOL_BROKEN: "A file of the pipe's spool could not be read in three tries; its octets are kept as they are.",
@@ -169,6 +173,8 @@ _SENTENCES: dict[Reason, str] = {
     Reason.TOO_OLD: "The action waited longer than `limits.max_age`. Retry the dead letter when the helpdesk is well.",
     Reason.BLOCKED: "An earlier create of this incident is a dead letter; retry or drop that one.",
     Reason.CREATE_DROPPED: "The create of this incident was dropped by an operator, so its followers ended with it.",
+    Reason.SHADOW: "The helpdesk is in shadow mode (`mode: shadow`): this is what would have been done; no call was made.",
+    Reason.NO_TICKET: "The ticket of its incident was never made (shadow mode, say), so there was nothing to write to.",
     Reason.NOT_CONFIGURED: "The helpdesk of this action is not in the configuration any more; the action waits.",
     Reason.HELPDESK_CHANGED: "The helpdesk of this name is another one now; its old tickets are not written to.",
     Reason.COALESCED_INTO: "It waited behind another follow-up of its ticket and was sent as a part of that one, text and files.",

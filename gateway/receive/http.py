@@ -18,7 +18,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway.config.models import Server, SourceSettings
 from gateway.journal.protocol import JournalBroken, JournalError, JournalFull, Reader
 from gateway.model.ids import new_id
-from gateway.model.incident import TicketRef
 from gateway.model.receipt import Accepted, NewReceipt
 from gateway.observability.health import Health
 from gateway.observability.metrics import Metrics
@@ -28,7 +27,7 @@ from gateway.receive.body import Body, Gone, Refused, declared_length
 from gateway.receive.connection import ARRIVING
 from gateway.receive.delivery_keys import duplicate_key, kept_headers
 from gateway.receive.doors import Door, Doors
-from gateway.receive.intake import Intake, IntakeClosed
+from gateway.receive.intake import Intake, IntakeClosed, Progress
 from gateway.receive.problems import Header, Problem, Refusal, send_answer, send_problem
 from gateway.receive.silences import Keeper, Silences
 from gateway.receive.status import Pages, ticket_json
@@ -440,12 +439,14 @@ class Inbox:
             await send({"type": "http.response.body", "body": self._plain(accepted.id)})
             return
         receipt = accepted.duplicate_of or accepted.id
-        ticket, created = await self._ticket(receipt, wait, duplicate=duplicate)
+        progress = await self._ticket(receipt, wait, duplicate=duplicate)
         answer: dict[str, object] = {
             "id": receipt,
             "status_url": self._prefix + receipt,
-            "ticket": ticket_json(ticket),
+            "ticket": ticket_json(progress.ticket),
         }
+        if progress.shadow:
+            answer["shadow"] = True
         if duplicate:
             answer["duplicate"] = True
         sentences = [warnings] if warnings else []
@@ -454,21 +455,21 @@ class Inbox:
         if sentences:
             answer["warning"] = " ".join(sentences).encode("utf-8", "replace").decode()
         applied: list[Header] = [(b"preference-applied", b"wait=%d" % int(wait))] if asked else []
+        created = progress.created and progress.ticket is not None
         status = 201 if created and not duplicate else 202
         await send_answer(send, status, orjson.dumps(answer), headers=applied)
 
-    async def _ticket(self, receipt: str, wait: float, *, duplicate: bool) -> tuple[TicketRef | None, bool]:
+    async def _ticket(self, receipt: str, wait: float, *, duplicate: bool) -> Progress:
         """The ticket as far as known. The receipt is durable: no fault here may turn the answer into a refusal."""
         try:
             if wait > 0:
-                progress = await self._intake.wait_ticket(receipt, wait)
-                return progress.ticket, progress.created and progress.ticket is not None
+                return await self._intake.wait_ticket(receipt, wait)
             if duplicate:
                 view = await self._reader.receipt(receipt)
-                return (view.ticket if view else None), False
+                return Progress(view.ticket if view else None)
         except Exception:  # noqa: BLE001 - the event is durable, and that is the answer
             structlog.get_logger().exception("looking for the ticket failed", receipt=receipt)
-        return None, False
+        return Progress(None)
 
 
 async def _first(done: "asyncio.Future[list[Accepted]]") -> Accepted:

@@ -17,11 +17,13 @@ class Progress:
     """How far a receipt has come.
 
     ``created``: an event of this very receipt made the ticket. ``done``: nothing more will happen to it by itself.
+    ``shadow``: there is no ticket, for its helpdesk is in shadow mode.
     """
 
     ticket: TicketRef | None
     created: bool = False
     done: bool = False
+    shadow: bool = False
 
 
 class Intake(Protocol):

@@ -369,3 +369,29 @@ async def test_prune_keeps_event_keys_for_a_week(journal: Journal) -> None:
     assert (await journal.know(asked, NOON)).duplicates == {("nagios", "n"): (receipt.id, 0)}
     await pruned(journal, NOON + 8 * DAY)
     assert (await journal.know(asked, NOON)).duplicates == {}
+
+
+async def test_an_action_that_is_only_shown_keeps_its_request_and_marks_its_incident(journal: Journal) -> None:
+    receipt, incident = await three_actions(journal)
+    [create] = await claimed(journal)
+    before = await journal.reader().incident(incident)
+    shown = replace(
+        finished(create, ActionStatus.SKIPPED, OutcomeKind.SKIPPED, reason=Reason.SHADOW, burnt=False),
+        request=b'{"title": "disk full"}',
+    )
+    assert await journal.finish_attempt(shown)
+    assert await statuses(journal, receipt) == ["skipped", "queued", "waiting"]
+    assert await journal.reader().request(create.id) == b'{"title": "disk full"}'
+    after = await journal.reader().incident(incident)
+    assert before is not None
+    assert after is not None
+    assert (after.reasons, after.version) == ((*before.reasons, "shadow"), before.version + 1)
+    [append] = await claimed(journal)
+    shown = finished(append, ActionStatus.SKIPPED, OutcomeKind.SKIPPED, reason=Reason.SHADOW, burnt=False)
+    assert await journal.finish_attempt(shown)
+    assert await journal.reader().request(append.id) is None
+    assert await journal.reader().incident(incident) == after
+    view = await journal.reader().receipt(receipt)
+    assert view is not None
+    assert (view.actions[0].tries, view.actions[0].attempts) == (0, ())
+    assert [line.shadow for line in await journal.reader().receipts(limit=1)] == [True]

@@ -114,6 +114,9 @@ class Look:
     async def silences(self) -> list[Silence]:
         return []
 
+    async def request(self, action_id: str) -> bytes | None:
+        return None
+
     async def helpdesks(self) -> list[HelpdeskState]:
         return []
 

@@ -132,7 +132,7 @@ class OsTicketConnector:
     @property
     def capabilities(self) -> Capabilities:
         """What it can do; by mail alone it can set fewer fields."""
-        if self._settings.mode == "api":
+        if self._settings.create_by == "api":
             return CAPABILITIES
         known = {name: line for name, line in DOCUMENTED.items() if name in BY_MAIL}
         return replace(CAPABILITIES, fields=known, open_fields=False)
@@ -155,7 +155,7 @@ class OsTicketConnector:
 
     def split(self, kind: ActionKind, draft: TicketDraft) -> tuple[TicketDraft, ...]:
         """Files that the first call would lose follow by mail; what no mail takes is named in the ticket."""
-        by_json = kind is ActionKind.CREATE and self._settings.mode == "api"
+        by_json = kind is ActionKind.CREATE and self._settings.create_by == "api"
         most = self._settings.max_mail
         return split(draft, per_file=min(self._settings.max_attachment, most) if by_json else most, per_request=most)
 
@@ -216,7 +216,7 @@ class OsTicketConnector:
         message_id = self._message_id(order)
         line = subject(draft.title)
         handed_on = self._of_osticket(draft.references)
-        by_json = settings.mode == "api" and not handed_on  # a JSON request always makes a new ticket
+        by_json = settings.create_by == "api" and not handed_on  # a JSON request always makes a new ticket
         mail_text, mail_html = with_notes(text, html, (_MAIL_NOTE,)) if by_json else (text, html)
         mail = Mail(
             message_id=message_id,

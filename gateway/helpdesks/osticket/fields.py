@@ -163,11 +163,11 @@ def _field(name: str, value: JsonValue, settings: OsTicketSettings) -> JsonValue
         raise FieldRefusedError(name, "is no variable name", "use the field's variable from osTicket's form editor")
     if name not in DOCUMENTED and name.lower() in _KNOWN:
         raise FieldRefusedError(name, "is not written like this", f"write `{_KNOWN[name.lower()]}`")
-    if settings.mode == "mail" and name not in BY_MAIL:
+    if settings.create_by == "mail" and name not in BY_MAIL:
         raise FieldRefusedError(
             name,
             "cannot be given by mail",
-            "use `mode: api`, or let a mailbox (`to`) or a ticket filter decide",
+            "use `create_by: api`, or let a mailbox (`to`) or a ticket filter decide",
         )
     if value is None or (isinstance(value, str) and not value.strip()):
         return None

@@ -4,7 +4,7 @@ import ipaddress
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from gateway.config.models import HttpHelpdeskSettings, Section, expression
 from gateway.config.values import SecretText, Size
@@ -86,7 +86,13 @@ class OsTicketSettings(HttpHelpdeskSettings):
         description="Mailbox of the help desk that mails are addressed to; it decides department, priority and topic of "
         "a ticket made by mail. Default: the requester's own address, with which osTicket uses its default mailbox.",
     )
-    mode: Literal["api", "mail"] = Field(
+    mode: Annotated[Literal["live", "shadow"], WithJsonSchema({"enum": ["live", "shadow", "api", "mail"]})] = Field(
+        default="live",
+        description="`shadow`: everything is done but the calls that write. What would have been done is shown (`events show`, "
+        "logs, metrics) with the reason `shadow`. `api` and `mail` are what `create_by` was called earlier; they mean `live` with "
+        "that.",
+    )
+    create_by: Literal["api", "mail"] = Field(
         default="api",
         description="`api` creates tickets by JSON, with topic, priority and fields, and settles doubtful cases by mail; "
         "`mail` creates by mail too (no fields, attachments of any size).",
@@ -125,6 +131,16 @@ class OsTicketSettings(HttpHelpdeskSettings):
         description="Files of one request together. More are spread over several follow-ups; a single larger file is "
         "named in the ticket and not sent. PHP needs some eight times this as its memory limit.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _earlier_mode(cls, given: object) -> object:
+        """`mode: mail` was how `create_by: mail` was written."""
+        if not isinstance(given, dict) or given.get("mode") not in {"api", "mail"}:
+            return given
+        if "create_by" in given:
+            raise ValueError(f"`mode: {given['mode']}` is the earlier way to write `create_by`; leave one of them out")
+        return {**given, "mode": "live", "create_by": given["mode"]}
 
     @model_validator(mode="after")
     def _settles_long_enough(self) -> Self:
