@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.config.values import duration_text
+from gateway.incidents.persons import with_rules
 from gateway.incidents.threads import Verdict, is_unverified
 from gateway.incidents.transition import Purpose, Wish
 from gateway.journal.protocol import HeldAction
@@ -195,7 +196,7 @@ def render_timer(incident: Incident, timer: Deadline, plan: Plan, wish: Wish, ru
 def _render(
     plan: Plan, wish: Wish, context: Context, subject: Subject, attachments: tuple[AttachmentRef, ...] = ()
 ) -> tuple[TicketDraft, RenderFailed | None]:
-    return draft(
+    rendered, failure = draft(
         plan,
         wish.purpose,
         context,
@@ -206,6 +207,7 @@ def _render(
         reasons=wish.reasons,
         updates=wish.kind is ActionKind.UPDATE,
     )
+    return with_rules(rendered, wish, subject.event.kind, plan.policy), failure
 
 
 def _as_json(value: Value) -> JsonValue:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from gateway.config.includes import shown_path
 from gateway.config.lint_includes import INCLUDE_CHECKS
 from gateway.config.lint_mail import MAIL_CHECKS
+from gateway.config.lint_persons import PERSON_CHECKS
 from gateway.config.lint_routes import ROUTE_CHECKS
 from gateway.config.lint_senders import SENDER_CHECKS
 from gateway.config.lint_tests import TEST_CHECKS
@@ -293,6 +294,7 @@ CHECKS: tuple[Check, ...] = (
     *SENDER_CHECKS,
     *ROUTE_CHECKS,
     *TEST_CHECKS,
+    *PERSON_CHECKS,
     whole_file,
 )
 """All checks; their order does not matter, findings are sorted by place."""

@@ -17,7 +17,6 @@ from gateway.model.message_ids import LEAST_KEY
 NOT_BUILT_YET: dict[str, str] = {
     "server.console": "the operators' console",
     "routes.*.incident.storm": "storm digests",
-    "routes.*.incident.recover.only_if_untouched": "closing only untouched tickets",
 }
 """Keys that the grammar knows and this version does not do; ``*`` stands for any name or index."""
 
@@ -478,6 +477,11 @@ class Recover(Section):
         description="How long the recovery must last before `action` is taken; a problem within this time goes on as if nothing "
         "had been.",
     )
+    only_if_untouched: bool = Field(
+        default=False,
+        description="Close only a ticket on which no person has worked: no answer, note, owner, state or other change but ours. "
+        "Else the recovery is a quiet follow-up, and the ticket stays as it is. The helpdesk must be one that can be read.",
+    )
 
 
 class Escalate(Section):
@@ -564,6 +568,12 @@ class IncidentPolicy(Section):
         default="append",
         description="What further alerts of a group do: a follow-up with all that stand in the group, one for each delivery, or "
         "nothing.",
+    )
+    closed_by_hand: Literal["stay_quiet", "reopen", "new"] = Field(
+        default="stay_quiet",
+        description="What happens to follow-ups when a person has closed the ticket while the problem lasts. `stay_quiet`: nothing "
+        "more is written to it, but a severity worse than any before opens it again. `reopen`: the next follow-up opens it again. "
+        "`new`: the next follow-up becomes a new ticket that names the old one. The helpdesk must be one that can be read.",
     )
     reopen_within: Duration = Field(
         default=0.0,

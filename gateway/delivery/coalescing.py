@@ -83,7 +83,11 @@ def _may(draft: TicketDraft) -> bool:
 
 def _alike(first: TicketDraft, other: TicketDraft) -> bool:
     """Whether nothing but their texts and files tells them apart (a field may say in whose name it is written)."""
-    return first.fields == other.fields and first.reopen == other.reopen
+    return (
+        first.fields == other.fields
+        and first.reopen == other.reopen
+        and first.closed_by_hand == other.closed_by_hand  # what opens a closed ticket again, and what stays quiet
+    )
 
 
 def _is_small(draft: TicketDraft) -> bool:

@@ -651,6 +651,7 @@ def _order(action: Action, contents: Sequence[bytes]) -> Order:
         receipt=action.receipt,
         attachments=contents,
         left_out=action.degraded,
+        doubtful=action.resolve,
     )
 
 

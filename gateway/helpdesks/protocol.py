@@ -92,7 +92,8 @@ class Order:
 
     ``attachments`` are the contents, in the order of ``draft.attachments``. ``left_out`` are fields that were refused
     and must not be sent again. ``queued_at`` is the instant the action was made (for Date headers: it must be the same
-    on every attempt).
+    on every attempt). ``in_place``: a new ticket may take the place of one that is not there any more. ``doubtful``:
+    an earlier call of this action may have written a part of it.
     """
 
     action: str
@@ -104,6 +105,8 @@ class Order:
     receipt: str = ""
     attachments: Sequence[bytes] = ()
     left_out: tuple[str, ...] = ()
+    in_place: bool = True
+    doubtful: bool = False
 
 
 class Connector(Protocol):

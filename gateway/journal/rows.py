@@ -77,6 +77,8 @@ def draft_from_json(data: bytes) -> TicketDraft:
         message_name=raw.get("message_name", ""),  # absent in drafts of earlier versions
         references=tuple(raw.get("references", ())),
         alone=raw.get("alone", False),
+        only_if_untouched=raw.get("only_if_untouched", False),
+        closed_by_hand=raw.get("closed_by_hand", ""),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal, TypeAlias
 
 from gateway.model.incident import TicketRef
 from gateway.model.json import JsonValue
@@ -59,6 +60,10 @@ class AttachmentRef:
     content_id: str = ""
 
 
+ClosedByHand: TypeAlias = Literal["", "stay_quiet", "reopen", "new"]
+"""What becomes of a follow-up to a ticket that a person has closed while the problem lasts; empty: it is added all the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class TicketDraft:
     """A rendered ticket or follow-up, ready for any helpdesk.
@@ -71,6 +76,9 @@ class TicketDraft:
     marker. ``references`` are the Message-IDs that a mail referred to, without angle brackets, the oldest first. In a
     follow-up its sender takes part in the ticket; in a new ticket nothing is known of the sender, so there only those may be
     handed on that the helpdesk proves by itself. ``alone``: it is never sent together with others (`coalesce: off`).
+
+    ``only_if_untouched``: a close is not made where a person has worked on the ticket. ``closed_by_hand`` is what becomes of a
+    follow-up, that need not open the ticket, if a person has closed it. Both matter only where the helpdesk can be read.
     """
 
     title: str
@@ -84,6 +92,8 @@ class TicketDraft:
     message_name: str = ""
     references: tuple[str, ...] = ()
     alone: bool = False
+    only_if_untouched: bool = False
+    closed_by_hand: ClosedByHand = ""
 
 
 @dataclass(frozen=True, slots=True)

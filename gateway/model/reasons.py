@@ -67,6 +67,8 @@ class Reason(StrEnum):
     TICKET_REPLACED = "ticket_replaced"
     TICKET_GONE = "ticket_gone"
     TICKET_WAS_CLOSED = "ticket_was_closed"
+    TOUCHED = "touched"
+    CLOSED_BY_HAND = "closed_by_hand"
     LOOK_UP_WEAKENED = "look_up_weakened"
 
     # What delivery did
@@ -156,9 +158,11 @@ _SENTENCES: dict[Reason, str] = {
     Reason.ATTACHMENT_TOO_BIG: "An attachment is larger than the helpdesk takes; the ticket names it, its size and its digest.",
     Reason.FIELD_REFUSED: "The helpdesk refused a field; the ticket was made without it and says so.",
     Reason.TICKET_MOVED: "The helpdesk put the follow-up into another ticket; the incident follows it there.",
-    Reason.TICKET_REPLACED: "The incident's ticket was deleted in the helpdesk; a new one was made in its place.",
+    Reason.TICKET_REPLACED: "The incident's ticket is gone, or was closed by hand; a new one was made in its place.",
     Reason.TICKET_GONE: "The incident's ticket was deleted in the helpdesk; there was nothing left to close or change.",
     Reason.TICKET_WAS_CLOSED: "The ticket was closed when the follow-up came; it was added and stays closed.",
+    Reason.TOUCHED: "A person has worked on the ticket, and its rule closes only untouched ones (`recover.only_if_untouched`).",
+    Reason.CLOSED_BY_HAND: "A person closed the ticket while the problem lasts; its rule's `closed_by_hand` was applied.",
     Reason.LOOK_UP_WEAKENED: "The helpdesk did not find again what it had just made; doubtful calls are settled in a weaker way.",
     Reason.DELIVERED: "The helpdesk took the action.",
     Reason.FOUND: "The outcome was unknown, and the look-up found the action in the helpdesk.",

@@ -22,6 +22,8 @@ def policy_of(incident: IncidentPolicy) -> Policy:
         flap_changes=flap.changes if flap is not None else 0,
         flap_within=flap.within if flap is not None else 0.0,
         hold=incident.recover.hold,
+        only_if_untouched=incident.recover.only_if_untouched,
+        closed_by_hand=incident.closed_by_hand,
         rise=escalate.severity,
         escalate_after=escalate.after,
         escalate_by=escalate.action,

@@ -228,14 +228,8 @@ SPOILED: dict[str, tuple[str, str, list[str]]] = {
 ADDED: dict[str, tuple[str, list[str]]] = {
     "an unknown section": ("rutes: []\n", ["routes.yaml:19:1: rutes: unknown key 'rutes'; did you mean 'routes'?"]),
     "keys that are not built yet": (
-        "    incident: {storm: {limit: 3}, recover: {only_if_untouched: true}}\n",
-        [
-            "routes.yaml:19:16: routes[0].incident.storm: is not built yet: storm digests; remove this key",
-            (
-                "routes.yaml:19:64: routes[0].incident.recover.only_if_untouched: is not built yet: closing only untouched "
-                "tickets; remove this key"
-            ),
-        ],
+        "    incident: {storm: {limit: 3}}\n",
+        ["routes.yaml:19:16: routes[0].incident.storm: is not built yet: storm digests; remove this key"],
     ),
     "sources that share incidents": (
         (

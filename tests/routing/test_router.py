@@ -186,12 +186,15 @@ def test_a_policy_is_what_the_route_says() -> None:
         escalate_by="append",
         expire_after=604800.0,
         expire="close",
+        closed_by_hand="stay_quiet",
     )
-    assert policy_of(IncidentPolicy(escalate="ignore", expire="never")) == Policy()
+    assert policy_of(IncidentPolicy(escalate="ignore", expire="never")) == Policy(closed_by_hand="stay_quiet")
 
 
 def test_without_a_word_a_raised_severity_is_told_and_two_weeks_of_silence_make_a_note() -> None:
-    assert policy_of(IncidentPolicy()) == Policy(rise="append", expire_after=14 * 86400.0, expire="note")
+    assert policy_of(IncidentPolicy()) == Policy(
+        rise="append", expire_after=14 * 86400.0, expire="note", closed_by_hand="stay_quiet"
+    )
 
 
 # -------------------------------------------------------------------------------------------------------------- speed

@@ -55,7 +55,7 @@ def auth_failed(outcome: JsonObject | Outcome) -> bool:
     return isinstance(outcome, Outcome) and outcome.kind is OutcomeKind.AUTH_BROKEN and "AuthFail" in outcome.detail
 
 
-def no_access(outcome: JsonObject | Outcome) -> bool:
+def no_access(outcome: object) -> bool:
     """Whether the ticket is not there, or not for us: the helpdesk says the same of both."""
     return isinstance(outcome, Outcome) and outcome.kind is OutcomeKind.REJECTED and "AccessDenied" in outcome.detail
 

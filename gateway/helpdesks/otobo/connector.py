@@ -10,10 +10,12 @@ from gateway.helpdesks.otobo import files, requests
 from gateway.helpdesks.otobo.answers import NOTHING_CREATED, no_access
 from gateway.helpdesks.otobo.fields import DOCUMENTED, FieldProblem, check_fields
 from gateway.helpdesks.otobo.finding import Finder, Proof, cannot_tell
+from gateway.helpdesks.otobo.persons import deeds
 from gateway.helpdesks.otobo.reading import NEWEST, Seen, follow, look
 from gateway.helpdesks.otobo.requests import Stored
 from gateway.helpdesks.otobo.service import Service
 from gateway.helpdesks.otobo.settings import Call, WebService
+from gateway.helpdesks.persons import closed_by_hand, follows_on, skipped, with_line
 from gateway.helpdesks.protocol import Capabilities, Certainty, Http, Order
 from gateway.model.action import ActionKind, Outcome, OutcomeKind, TicketDraft
 from gateway.model.incident import TicketRef
@@ -217,11 +219,35 @@ class OtoboConnector:
     # ----------------------------------------------------------------------------------------------------- follow-ups
 
     async def _follow_up(self, order: Order, stored: Stored, http: Http, deadline: float) -> Outcome:
+        assert order.ticket is not None
         seen = await self._current(order, http, deadline)
+        if no_access(seen) and order.in_place:
+            return await self._without_ticket(order, http, deadline)
         if isinstance(seen, Outcome):
             return seen
         found = seen.ticket
-        change, told = _state_change(stored.wish, found.state, self._settings)
+        if (
+            found.state in {TicketState.REMOVED, TicketState.MERGED} and order.in_place
+        ):  # removed, or merged into one that we cannot see
+            return await self._without_ticket(order, http, deadline)
+        by_hand = closed_by_hand(order) if found.state is TicketState.CLOSED else ""
+        if by_hand == "stay_quiet":
+            return Outcome(OutcomeKind.SKIPPED, Reason.CLOSED_BY_HAND, f"ticket {found.ref.number} was closed by hand")
+        if by_hand == "new":
+            return await self._in_place(order, found.ref, http, deadline)
+        if order.draft.only_if_untouched and found.state is not TicketState.CLOSED:
+            touched = await self._touched(order, seen, http, deadline)
+            if isinstance(touched, Outcome):
+                return touched
+            if touched:
+                note = {name: value for name, value in stored.body.items() if name in {"Article", "Attachment"}}
+                heard = await self.service.ask(Call.UPDATE, {**note, "TicketID": found.ref.id}, http, deadline)
+                if isinstance(heard, Outcome):
+                    return heard
+                told = f"ticket {found.ref.number} stays as it is: {touched}; the recovery was added as a note"
+                return Outcome(OutcomeKind.SKIPPED, Reason.TOUCHED, told)
+        wish = "reopen" if by_hand else stored.wish
+        change, told = _state_change(wish, found.state, self._settings)
         whole: JsonObject = {**stored.body, "TicketID": found.ref.id}
         fields = stored.body.get("Ticket")
         ticket: JsonObject = {**(fields if isinstance(fields, dict) else {}), **change}
@@ -231,8 +257,42 @@ class OtoboConnector:
         if isinstance(heard, Outcome):
             return heard
         ref = self._known(order, found.ref)
-        flags = (Reason.TICKET_MOVED,) if order.ticket and order.ticket.id != ref.id else ()
+        flags = (Reason.TICKET_MOVED,) if order.ticket.id != ref.id else ()
+        flags = (*flags, Reason.CLOSED_BY_HAND) if by_hand else flags
         return self._delivered(Reason.DELIVERED, ref, f"ticket {ref.number}{told}", flags)
+
+    async def _touched(self, order: Order, seen: Seen, http: Http, deadline: float) -> str | Outcome:
+        """What persons did to the ticket, in one line; empty if nothing."""
+        if order.ticket is not None and order.ticket.id != seen.ticket.ref.id:
+            return "a person merged it"
+        found = await deeds(self.service, seen, http, deadline)
+        return found if isinstance(found, Outcome) else "; ".join(found)
+
+    async def _without_ticket(self, order: Order, http: Http, deadline: float) -> Outcome:
+        """The ticket is deleted, or where our agent may not see it: a problem gets a new one, an end needs none."""
+        assert order.ticket is not None
+        if order.kind is ActionKind.CLOSE:
+            detail = f"ticket {order.ticket.number} is gone, or where our agent may not see it"
+            return Outcome(OutcomeKind.SKIPPED, Reason.TICKET_GONE, detail)
+        return await self._in_place(order, None, http, deadline)
+
+    async def _in_place(self, order: Order, closed: TicketRef | None, http: Http, deadline: float) -> Outcome:
+        """A new ticket in the place of one that is gone, or that was ``closed`` by hand."""
+        assert order.ticket is not None
+        line = follows_on(closed or order.ticket, gone=closed is None)
+        try:
+            new, stored = self._new(order, line)
+        except ValueError as error:
+            detail = f"ticket {order.ticket.number} needs a new one in its place, which cannot be made: {error}"
+            return Outcome(OutcomeKind.REJECTED, Reason.REJECTED, detail)
+        outcome = await self._create(new, stored, http, deadline)
+        return _replaced(outcome, () if closed is None else (Reason.CLOSED_BY_HAND,))
+
+    def _new(self, order: Order, line: str = "") -> tuple[Order, Stored]:
+        """The create that stands in for a follow-up; it bears the same marker, so that it can be looked up by it."""
+        draft = replace(with_line(order.draft, line), quiet=False)
+        new = replace(order, kind=ActionKind.CREATE, ticket=None, draft=draft)
+        return new, requests.create(new, self._settings)
 
     async def _current(self, order: Order, http: Http, deadline: float) -> Seen | Outcome:
         """The ticket, or the one that it was merged into."""
@@ -244,15 +304,30 @@ class OtoboConnector:
         """By its article; the state is written before the article, so where that is, the state was set."""
         assert order.ticket is not None
         first = await look(self.service, order.ticket.id, http, deadline, articles=NEWEST)
-        if isinstance(first, Outcome):
-            return first if no_access(first) else _undecided(first)
-        last = await follow(self.service, first, http, deadline, articles=NEWEST)
-        if isinstance(last, Outcome):
+        last = (
+            first if isinstance(first, Outcome) else await follow(self.service, first, http, deadline, articles=NEWEST)
+        )
+        if isinstance(last, Outcome) and not no_access(last):
             return _undecided(last)
         for seen in (first, last):
-            if seen.own_articles(order.marker):
+            if isinstance(seen, Seen) and seen.own_articles(order.marker):
                 moved = (Reason.TICKET_MOVED,) if seen is not first else ()
-                return await self._adopt(order, stored, seen, http, deadline, moved)
+                outcome = await self._adopt(order, stored, seen, http, deadline, moved)
+                if order.draft.only_if_untouched and seen.ticket.state is not TicketState.CLOSED:
+                    told = f"ticket {seen.ticket.ref.number} stays as it is; the recovery was added as a note"
+                    return skipped(outcome, Reason.TOUCHED, told)
+                return outcome
+        replaces = order.in_place and order.kind is not ActionKind.CLOSE
+        if replaces and (isinstance(last, Outcome) or order.draft.closed_by_hand == "new"):
+            try:
+                new, create = self._new(order)
+            except ValueError:  # then the call has made none either
+                return Outcome(OutcomeKind.NOT_SENT, Reason.NOT_SENT, "no ticket can be made of it")
+            made = await self._resolve_create(new, create, http, deadline)  # the call may have made one
+            if made.kind is not OutcomeKind.NOT_SENT:
+                return _replaced(made)
+        if isinstance(last, Outcome) and not replaces:
+            return last
         if "Article" not in stored.body:
             return cannot_tell("a change without an article cannot be told from what others did")
         return Outcome(OutcomeKind.NOT_SENT, Reason.NOT_SENT, "the ticket has no article with this marker")
@@ -290,6 +365,13 @@ class OtoboConnector:
             self._looked.pop(next(iter(self._looked)))  # that one is looked at once more
         self._looked[marker] = (looks, now)
         return False
+
+
+def _replaced(outcome: Outcome, why: tuple[Reason, ...] = ()) -> Outcome:
+    """A create in the place of a follow-up."""
+    if outcome.kind is not OutcomeKind.DELIVERED:
+        return outcome
+    return replace(outcome, flags=(*outcome.flags, *why, Reason.TICKET_REPLACED))
 
 
 def _undecided(outcome: Outcome) -> Outcome:

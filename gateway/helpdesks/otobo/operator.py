@@ -150,7 +150,7 @@ class OtoboOperator:
     async def _act(
         self, kind: ActionKind, draft: TicketDraft, ticket: TicketRef | None, marker: str, http: Http, timeout: float
     ) -> ops.Done | ops.Refusal:
-        order = Order(marker, kind, marker, draft, ticket, time.time())
+        order = Order(marker, kind, marker, draft, ticket, time.time(), in_place=False)
         try:
             request = self._connector.prepare(order)
         except ValueError as error:

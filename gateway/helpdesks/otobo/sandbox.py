@@ -16,7 +16,7 @@ from gateway.helpdesks.otobo.sandbox_answers import Fault as HelpdeskFault
 from gateway.helpdesks.otobo.sandbox_answers import Refused
 from gateway.helpdesks.otobo.sandbox_check import Checked, Checks, whole_number
 from gateway.helpdesks.otobo.sandbox_search import search
-from gateway.helpdesks.otobo.sandbox_settings import Agent, OtoboSandboxSettings
+from gateway.helpdesks.otobo.sandbox_settings import ANNA, Agent, OtoboSandboxSettings
 from gateway.helpdesks.otobo.sandbox_show import Shower, ids_of, truth
 from gateway.helpdesks.otobo.sandbox_transport import Asked, header_login, understand
 from gateway.helpdesks.otobo.sandbox_write import Writer, title_of
@@ -44,7 +44,8 @@ class OtoboSandbox(Answering):
     actions: Mapping[str, str] = {
         "close": "Close",
         "reopen": "Reopen",
-        "lock": "Lock as root@localhost",
+        "answer": "Answer as an agent",
+        "lock": "Lock",
         "merge": "Merge into the newest other ticket",
         "retitle": "Change the title",
         "delete": "Delete",
@@ -97,7 +98,7 @@ class OtoboSandbox(Answering):
         found = self._store.ticket(ticket)
         if found is None or found.helpdesk != self.name or action not in self.actions:
             return False
-        writer = self._writer()
+        writer = self._writer(ANNA)
         if action == "delete":
             self._store.delete(ticket)
             return True
@@ -106,6 +107,8 @@ class OtoboSandbox(Answering):
             return bool(others) and writer.merge(found, others[0])
         if action == "retitle":
             writer.update_title(found, f"Edited: {found.subject}"[: self.settings.title_length])
+        elif action == "answer":
+            writer.answer(found)
         elif action == "lock":
             writer.lock(found, "lock")
         else:

@@ -16,6 +16,11 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+ANNA = "anna"
+ANNA_ID = 12
+"""Who does what is clicked on the sandbox's page."""
+
+
 class Agent(_Frozen):
     """An agent: what it may do on which group."""
 

@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from gateway.helpdesks.otobo.sandbox_check import CHANNELS
-from gateway.helpdesks.otobo.sandbox_settings import OtoboSandboxSettings
+from gateway.helpdesks.otobo.sandbox_settings import ANNA, ANNA_ID, OtoboSandboxSettings
 from gateway.model.json import JsonObject, JsonValue
 from gateway.sandbox.records import Attachment, Entry, Thread, Ticket
 
 DYNAMIC = "DynamicField_"
 _BREAKS = re.compile(r"<(?:br|/p|/div|/tr|/h[1-6]|/li)\b[^<>]*>", re.IGNORECASE)
+_BY_ANNA = f" (by {ANNA})"
 _ARTICLE = re.compile(r" \(article (\d+)\)$")  # how an entry of the history names its article in the store
 _TAG = re.compile(r"<[^<>]*>")
 _KEPT = frozenset(
@@ -172,10 +173,10 @@ class Shower:
             {
                 "HistoryType": event.kind,
                 "HistoryTypeID": 1,
-                "Name": _ARTICLE.sub("", event.detail),
+                "Name": _ARTICLE.sub("", event.detail.removesuffix(_BY_ANNA)),
                 "CreateTime": local_time(event.created),
-                "CreateBy": 4,
-                "ArticleID": int(found[1]) if (found := _ARTICLE.search(event.detail)) else 0,
+                "CreateBy": ANNA_ID if event.detail.endswith(_BY_ANNA) else 4,
+                "ArticleID": int(found[1]) if (found := _ARTICLE.search(event.detail.removesuffix(_BY_ANNA))) else 0,
                 "TicketID": str(ticket.id),
                 "QueueID": _index(list(self._settings.queues), ticket.department),
                 "StateID": _index(list(self._settings.states), ticket.status),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from gateway.helpdesks.otobo.sandbox_answers import Fault, Refused
 from gateway.helpdesks.otobo.sandbox_check import Checked, Checks
-from gateway.helpdesks.otobo.sandbox_settings import OtoboSandboxSettings
+from gateway.helpdesks.otobo.sandbox_settings import ANNA, OtoboSandboxSettings
 from gateway.helpdesks.otobo.sandbox_show import DYNAMIC, local_time, truth
 from gateway.model.json import JsonObject, JsonValue
 from gateway.sandbox.records import NewAttachment, NewEntry, NewTicket, Ticket
@@ -285,7 +285,17 @@ class Writer:
     def _change(self, ticket: int, **columns: str) -> None:
         self._store.change_ticket(ticket, self._clock(), **columns)
 
+    def answer(self, ticket: Ticket) -> None:
+        """An agent writes a public note."""
+        details = {"SenderType": "agent", "IsVisibleForCustomer": "1", "CommunicationChannel": "Internal"}
+        details["ContentType"] = "text/plain; charset=utf-8"
+        entry = NewEntry("response", "Anna Agent", "I am looking into it.", title="Note", details=details)
+        number = self._store.add_entry(ticket.id, entry, self._clock())
+        self._event(ticket.id, "AddNote", f"%%Note (article {number})")
+
     def _event(self, ticket: int, kind: str, detail: str) -> None:
+        """What a person did says so; all else is the gateway's."""
+        detail = f"{detail} (by {ANNA})" if self._login == ANNA else detail
         self._store.add_event(ticket, kind, detail, self._clock())
 
     def _priority(self, name: str) -> int:

@@ -13,12 +13,14 @@ from urllib.parse import quote
 from gateway.helpdesks.files import split
 from gateway.helpdesks.http import failure_outcome
 from gateway.helpdesks.operations import TicketState
+from gateway.helpdesks.persons import closed_by_hand, follows_on, skipped
 from gateway.helpdesks.protocol import CallFailed, Capabilities, Certainty, Http, Order
 from gateway.helpdesks.zammad import answers, article
 from gateway.helpdesks.zammad.answers import Read
 from gateway.helpdesks.zammad.desk import PENDING_ACTION, Desk, Found, Gone, Stopped, as_found, state_for
 from gateway.helpdesks.zammad.fields import DOCUMENTED, FieldProblem, check_fields
 from gateway.helpdesks.zammad.markers import Criterion, Learned, Marker, learn, look_up, misled, our_article
+from gateway.helpdesks.zammad.persons import deeds, our_user
 from gateway.helpdesks.zammad.settings import ZammadSettings, mail_address
 from gateway.helpdesks.zammad.stored import Stored, prepare
 from gateway.model.action import ActionKind, Outcome, OutcomeKind, TicketDraft
@@ -70,6 +72,7 @@ class ZammadConnector:
         self._monotonic = monotonic
         self._learned: Learned | None = None
         self._doubts: dict[str, _Doubt] = {}
+        self._user = 0
 
     @property
     def name(self) -> str:
@@ -132,12 +135,10 @@ class ZammadConnector:
             if order.kind is not ActionKind.CREATE:
                 found = await desk.located(_id_of(order), learned.states)
                 if isinstance(found, Found):
-                    return await self._resolve_follow_up(desk, order, stored, found)
-                if not stored.ticket:
+                    return await self._resolve_follow_up(desk, order, stored, found, learned)
+                if not (stored.ticket and order.in_place):
                     return self._gone(found)
-                outcome = await self._resolve_create(desk, stored, learned)
-                made = (Reason.TICKET_REPLACED,) if outcome.kind is OutcomeKind.DELIVERED else ()
-                return replace(outcome, flags=(*outcome.flags, *made))
+                return _replaced(await self._resolve_create(desk, stored, learned))
             return await self._resolve_create(desk, stored, learned)
         except Stopped as stop:
             if stop.outcome.kind in {OutcomeKind.NOT_SENT, OutcomeKind.HELPDESK_DOWN}:
@@ -310,8 +311,21 @@ class ZammadConnector:
         """One PUT makes the note and the change of state, or none of both."""
         found = await desk.located(_id_of(order), learned.states)
         if isinstance(found, Gone):
-            return await self._replace(desk, stored, learned, found)
+            return await self._replace(desk, order, stored, learned, found)
         place = _Place(found, (Reason.TICKET_MOVED,) if str(found.id) != _id_of(order) else ())
+        closed = found.state.kind is TicketState.CLOSED
+        if closed and closed_by_hand(order) == "stay_quiet":
+            return self._left_alone(place, Reason.CLOSED_BY_HAND, f"ticket {found.number} was closed by hand")
+        if closed and order.draft.closed_by_hand == "new" and stored.ticket:
+            return await self._replace(desk, order, stored, learned, found)
+        if order.draft.only_if_untouched and not closed:
+            touched = await self._touched(desk, place)
+            if touched:
+                told = f"ticket {found.number} stays as it is: {touched}; the recovery was added as a note"
+                outcome = await self._put(
+                    desk, stored, found, {"article": stored.article}, place.flags, known=order.ticket
+                )
+                return skipped(outcome, Reason.TOUCHED, told)
         body, flags = self._change(order, stored, place, learned)
         return await self._put(desk, stored, place.ticket, body, flags, known=order.ticket)
 
@@ -329,7 +343,9 @@ class ZammadConnector:
             if wanted is None:
                 raise Stopped(_no_state(self._settings.states.closed or "closed"))
             return {**body, "state_id": wanted.id}, flags
-        reopens = order.kind is ActionKind.REOPEN or (order.kind is ActionKind.APPEND and order.draft.reopen)
+        by_hand = now.kind is TicketState.CLOSED and order.draft.closed_by_hand == "reopen"
+        flags = (*flags, Reason.CLOSED_BY_HAND) if by_hand else flags
+        reopens = by_hand or order.kind is ActionKind.REOPEN or (order.kind is ActionKind.APPEND and order.draft.reopen)
         if reopens and (now.kind is TicketState.CLOSED or now.type == PENDING_ACTION):
             wanted = state_for(states, self._settings.states.open, TicketState.OPEN)
             if wanted is None:
@@ -378,12 +394,22 @@ class ZammadConnector:
                 return (Reason.FIELD_REFUSED,)
         return ()
 
-    async def _resolve_follow_up(self, desk: Desk, order: Order, stored: Stored, ticket: Found) -> Outcome:
+    async def _resolve_follow_up(
+        self, desk: Desk, order: Order, stored: Stored, ticket: Found, learned: Learned
+    ) -> Outcome:
         """Its article is in the list, or it was not written: the list comes from the database itself."""
         moved = (Reason.TICKET_MOVED,) if str(ticket.id) != _id_of(order) else ()
         if our_article(await desk.articles(ticket.id), stored.marker) is not None:
             flags = (*moved, *await self._tag(desk, stored, ticket))
-            return self._settled(stored, ticket, flags, "", order.ticket)
+            outcome = self._settled(stored, ticket, flags, "", order.ticket)
+            if order.draft.only_if_untouched and ticket.state.kind is not TicketState.CLOSED:
+                told = f"ticket {ticket.number} stays as it is; the recovery was added as a note"
+                return skipped(outcome, Reason.TOUCHED, told)
+            return outcome
+        if order.draft.closed_by_hand == "new" and stored.ticket:  # the call may have made a ticket of its own
+            made = await self._resolve_create(desk, stored, learned)
+            if made.kind is not OutcomeKind.NOT_SENT:
+                return _replaced(made)
         doubt = self._doubt(stored.marker)
         if doubt.masked >= MOST_MASKED:
             self._doubts.pop(stored.marker.key, None)
@@ -393,14 +419,34 @@ class ZammadConnector:
             return Outcome(OutcomeKind.REJECTED, Reason.REJECTED, detail)
         return Outcome(OutcomeKind.NOT_SENT, Reason.NOT_SENT, f"not among the articles of ticket {ticket.number}")
 
-    async def _replace(self, desk: Desk, stored: Stored, learned: Learned, gone: Gone) -> Outcome:
-        """The ticket was deleted: a problem gets a new one, an end needs none."""
-        if not stored.ticket:
-            return self._gone(gone)
-        outcome = await self._create(desk, stored, learned)
-        if outcome.kind is OutcomeKind.DELIVERED:
-            return replace(outcome, flags=(*outcome.flags, Reason.TICKET_REPLACED))
-        return outcome
+    async def _replace(
+        self, desk: Desk, order: Order, stored: Stored, learned: Learned, before: Found | Gone
+    ) -> Outcome:
+        """The ticket was deleted, or closed by hand: a problem gets a new one, an end needs none."""
+        if isinstance(before, Gone) and not (stored.ticket and order.in_place):
+            return self._gone(before)
+        assert order.ticket is not None
+        line = follows_on(order.ticket, gone=isinstance(before, Gone))
+        told = replace(stored, article=article.with_line(stored.article, line))
+        if isinstance(before, Found):
+            told = replace(told, ticket={**stored.ticket, "links": {"Ticket": {"normal": [before.id]}}})
+        outcome = await self._create(desk, told, learned)
+        if (
+            outcome.kind is OutcomeKind.REJECTED and "links" in told.ticket
+        ):  # it wrote nothing, and the text names the other
+            outcome = await self._create(desk, replace(told, ticket=stored.ticket), learned)
+        return _replaced(outcome, () if isinstance(before, Gone) else (Reason.CLOSED_BY_HAND,))
+
+    async def _touched(self, desk: Desk, place: _Place) -> str:
+        """What persons did to the ticket, in one line; empty if nothing."""
+        if Reason.TICKET_MOVED in place.flags:
+            return "a person merged it"
+        if not self._user:
+            self._user = await our_user(desk)
+        return "; ".join(await deeds(desk, place.ticket, self._user))
+
+    def _left_alone(self, place: _Place, reason: Reason, detail: str) -> Outcome:
+        return Outcome(OutcomeKind.SKIPPED, reason, detail, flags=place.flags)
 
     def _gone(self, gone: Gone) -> Outcome:
         return Outcome(OutcomeKind.SKIPPED, Reason.TICKET_GONE, gone.detail)
@@ -450,13 +496,20 @@ def _id_of(order: Order) -> str:
 
 def _lost(stored: Stored, made: Found, marker_attribute: str) -> list[str]:
     """Attributes that Zammad does not know: it drops them without a word, and its answer does not show them."""
-    ours = {*DOCUMENTED, *(f"{name}_id" for name in DOCUMENTED), "title", marker_attribute}
+    ours = {*DOCUMENTED, *(f"{name}_id" for name in DOCUMENTED), "title", "links", marker_attribute}
     return [name for name in stored.ticket if name not in ours and name not in made.raw]
 
 
 def _files(ours: JsonObject) -> int:
     """How many files an article shows: inline images are among them."""
     return len(article.strings(ours.get("attachments")))
+
+
+def _replaced(outcome: Outcome, why: tuple[Reason, ...] = ()) -> Outcome:
+    """A create in the place of a follow-up."""
+    if outcome.kind is not OutcomeKind.DELIVERED:
+        return outcome
+    return replace(outcome, flags=(*outcome.flags, *why, Reason.TICKET_REPLACED))
 
 
 def _unknown(detail: str) -> Outcome:

@@ -226,7 +226,9 @@ class ZammadOperator:
 
 
 def _order(kind: ActionKind, draft: TicketDraft, marker: str, ticket: TicketRef | None) -> Order:
-    return Order(action=marker, kind=kind, marker=marker, draft=draft, ticket=ticket, queued_at=time.time())
+    return Order(
+        action=marker, kind=kind, marker=marker, draft=draft, ticket=ticket, queued_at=time.time(), in_place=False
+    )
 
 
 def _asked(query: ops.Query, states: Mapping[int, State]) -> JsonObject:

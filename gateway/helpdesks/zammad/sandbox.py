@@ -41,6 +41,8 @@ class ZammadSandbox(Answering):
     actions: Mapping[str, str] = {
         "close": "Close",
         "reopen": "Open",
+        "answer": "Answer as an agent",
+        "take": "Take it as an agent",
         "merge": "Merge into the newest other ticket",
         "delete": "Delete",
     }
@@ -78,6 +80,10 @@ class ZammadSandbox(Answering):
                     if not others:
                         return False
                     work.merge(found, others[0], records, now)
+                case "answer":
+                    work.answer(found, records, now)
+                case "take":
+                    work.take(found, records, now)
                 case _:
                     work.set_state(found, _CLOSED if action == "close" else _OPEN, records, now)
         return True
@@ -349,9 +355,12 @@ class ZammadSandbox(Answering):
 
     def _history(self, ticket: Ticket, who: Who) -> Reply:
         history: list[JsonValue] = []
+        users = {agent.login: number for number, agent in self.settings.agents.items()}
         for number, event in enumerate(self._store.threads([ticket.id])[ticket.id].events, 1):
             attribute, _, kind = event.kind.partition(" ")
-            change, _, _by = event.detail.partition(", by ")
+            change, _, login = event.detail.rpartition("by ")
+            change = change.removesuffix(", ")
+            by = users.get(login, who.user)
             before, _, after = change.partition(" -> ")
             changed = kind == "changed"
             history.append(
@@ -363,12 +372,15 @@ class ZammadSandbox(Answering):
                     "attribute": attribute if changed else None,
                     "value_from": before if changed else None,
                     "value_to": after if changed else None,
-                    "created_by_id": who.user,
+                    "created_by_id": by,
                     "created_at": iso(event.created),
                 }
             )
         return answers.ok(
-            {"history": history, "assets": {"User": {str(who.user): {"id": who.user, "login": who.agent.login}}}}
+            {
+                "history": history,
+                "assets": {"User": {str(number): {"id": number, "login": login} for login, number in users.items()}},
+            }
         )
 
 

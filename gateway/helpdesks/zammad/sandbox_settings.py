@@ -29,6 +29,11 @@ class Agent(_Frozen):
     rights: tuple[str, ...] = ("full",)
 
 
+ANNA_ID = 5
+ANNA = Agent(login="anna@helpdesk.example", name="Anna Agent")
+"""Who does what is clicked on the sandbox's page."""
+
+
 class StateRow(_Frozen):
     """A state. ``type``: 1 new, 2 open, 3 pending reminder, 4 pending action, 5 closed, 6 merged, 7 removed."""
 
@@ -47,7 +52,10 @@ class ZammadSandboxSettings(_Frozen):
     )
     tokens: dict[str, Token] = Field(default_factory=lambda: {SANDBOX_API_KEY: Token()})
     agents: dict[int, Agent] = Field(
-        default_factory=lambda: {3: Agent(login="gateway@helpdesk.example", name="Ticket Gateway", password="sandbox")}  # noqa: S106 - opens nothing
+        default_factory=lambda: {
+            3: Agent(login="gateway@helpdesk.example", name="Ticket Gateway", password="sandbox"),  # noqa: S106 - opens nothing
+            ANNA_ID: ANNA,
+        }
     )
     token_access: bool = Field(default=True, description="off: 403 `API token access disabled!`")
     password_access: bool = True

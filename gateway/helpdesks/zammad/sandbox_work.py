@@ -8,6 +8,7 @@ from gateway.helpdesks.zammad import sandbox_check as check
 from gateway.helpdesks.zammad.sandbox_answers import Refused, missing, unprocessable
 from gateway.helpdesks.zammad.sandbox_check import Values, Who
 from gateway.helpdesks.zammad.sandbox_records import CUSTOMERS, NAME, NOBODY, Records, Row, attributes_of, row_of
+from gateway.helpdesks.zammad.sandbox_settings import ANNA, ANNA_ID
 from gateway.model.json import JsonObject, JsonValue
 from gateway.sandbox.records import NewEntry, NewTicket, Ticket
 
@@ -182,8 +183,22 @@ def merge(source: Ticket, target: Ticket, records: Records, now: float) -> None:
     row = replace(row_of(source), state_id=merged, merged_into=target.id)
     store.set_fields(source.id, row.fields(attributes_of(source)), now)
     store.set_status(source.id, settings.states[merged].name, now)
-    store.add_event(source.id, "merged", f"into {target.number}", now)
-    store.add_event(target.id, "received merge", f"of {source.number}", now)
+    store.add_event(source.id, "merged_into", f"{target.number}, by {ANNA.login}", now)
+    store.add_event(target.id, "received_merge", f"{source.number}, by {ANNA.login}", now)
+
+
+def answer(ticket: Ticket, records: Records, now: float) -> None:
+    """An agent writes a public note."""
+    details = {"type": "note", "sender": "Agent", "internal": "false", "created_by": ANNA.login}
+    records.add(ticket.id, NewEntry("response", ANNA.name, "I am looking into it.", details=details), now)
+
+
+def take(ticket: Ticket, records: Records, now: float) -> None:
+    """An agent becomes the owner."""
+    row = replace(row_of(ticket), owner_id=ANNA_ID, updated_by_id=ANNA_ID)
+    records.store.set_fields(ticket.id, row.fields(attributes_of(ticket)), now)
+    records.store.set_assignee(ticket.id, ANNA.login)
+    records.store.add_event(ticket.id, "owner changed", f"- -> {ANNA.login}, by {ANNA.login}", now)
 
 
 def set_tags(ticket: Ticket, tags: tuple[str, ...], records: Records, now: float) -> None:
@@ -198,10 +213,10 @@ def set_state(ticket: Ticket, kind: int, records: Records, now: float) -> None:
     before = records.settings.states[row_of(ticket).state_id].name
     if before == state.name:
         return
-    row = replace(row_of(ticket), state_id=number, pending_time="", updated_by_id=NOBODY)
+    row = replace(row_of(ticket), state_id=number, pending_time="", updated_by_id=ANNA_ID)
     records.store.set_fields(ticket.id, row.fields(attributes_of(ticket)), now)
     records.store.set_status(ticket.id, state.name, now)
-    records.store.add_event(ticket.id, "state changed", f"{before} -> {state.name}, by a person", now)
+    records.store.add_event(ticket.id, "state changed", f"{before} -> {state.name}, by {ANNA.login}", now)
 
 
 def existing(records: Records, number: str) -> Ticket:

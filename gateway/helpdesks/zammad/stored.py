@@ -14,8 +14,8 @@ from gateway.helpdesks.zammad.settings import ZammadSettings
 from gateway.model.action import ActionKind
 from gateway.model.json import JsonObject, JsonValue
 
-_REPLACING = frozenset({ActionKind.APPEND, ActionKind.REOPEN})
-"""Follow-ups that become a ticket of their own where theirs was deleted."""
+_REPLACING = frozenset({ActionKind.APPEND, ActionKind.REOPEN, ActionKind.UPDATE})
+"""Follow-ups that become a ticket of their own where theirs was deleted, or closed by hand."""
 _MARKER = re.compile(r"[0-9a-f]{8,128}")
 
 
@@ -102,7 +102,8 @@ def prepare(order: Order, settings: ZammadSettings) -> Stored:
         ticket.pop("state", None)  # what takes a deleted ticket's place begins where every new one does
         ticket.pop("state_id", None)
         ticket.pop("pending_time", None)
-    change = dict(fields.ticket) if order.kind is ActionKind.UPDATE else {}
+    updates = order.kind is ActionKind.UPDATE
+    change = dict(checked(given, settings, order.queued_at, new=False).ticket) if updates else {}
     known = order.ticket.requester if order.ticket is not None else ""
     return Stored(
         kind=order.kind,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from gateway.model.action import ActionKind, Outcome, OutcomeKind, TicketDraft
 from gateway.model.incident import TicketRef
 from gateway.model.json import JsonValue
 from gateway.model.reasons import Reason
+from gateway.sandbox.records import NewEntry
 from tests.helpdesks.otobo.desk import MARKER, OTHER, STOCK, Desk, attachment, connector, order
 
 pytestmark = pytest.mark.anyio
@@ -350,12 +352,55 @@ async def test_an_update_changes_fields_and_says_so(desk: Desk) -> None:
     assert stored.fields["DynamicField_Severity"] == "major"
 
 
-async def test_a_follow_up_to_a_ticket_that_is_gone_is_refused_and_not_doubtful(desk: Desk) -> None:
+async def test_a_follow_up_to_a_ticket_that_is_gone_makes_a_new_one_that_names_it(desk: Desk) -> None:
     ticket = await _ticket(desk)
     assert desk.double.act(desk.tickets[0].id, "delete")
-    outcome = await desk.call(connector(), order(ActionKind.APPEND, ticket=ticket))
+    outcome = await desk.call(connector(), order(ActionKind.APPEND, ticket=ticket, quiet=True))
+    assert (outcome.kind, outcome.flags) == (OutcomeKind.DELIVERED, (Reason.TICKET_REPLACED,))
+    (new,) = desk.tickets
+    assert outcome.ticket is not None
+    assert outcome.ticket.number == new.number
+    assert f"This goes on from ticket {ticket.number}" in desk.entries()[0].body
+
+
+async def test_a_person_who_changes_a_ticket_that_is_gone_is_told_so_and_gets_no_new_one(desk: Desk) -> None:
+    ticket = await _ticket(desk)
+    assert desk.double.act(desk.tickets[0].id, "delete")
+    asked = replace(order(ActionKind.UPDATE, ticket=ticket, fields={"priority": "4 high"}), in_place=False)
+    outcome = await desk.call(connector(), asked)
     assert outcome.kind is OutcomeKind.REJECTED
     assert "no such ticket" in outcome.detail
+    assert desk.tickets == []
+
+
+async def test_a_removed_ticket_is_as_good_as_gone(desk: Desk) -> None:
+    ticket = await _ticket(desk)
+    desk.store.set_status(desk.tickets[0].id, "removed", 0.0)
+    outcome = await desk.call(connector(), order(ActionKind.APPEND, ticket=ticket))
+    assert Reason.TICKET_REPLACED in outcome.flags
+    close = await desk.call(connector(), order(ActionKind.CLOSE, ticket=ticket))
+    assert (close.kind, close.reason) == (OutcomeKind.SKIPPED, Reason.TICKET_GONE)
+
+
+@pytest.mark.parametrize(
+    ("sender", "body", "outcome"),
+    [
+        ("customer", "What is this?", OutcomeKind.SKIPPED),
+        ("customer", f"a mail that came through us\n\ntg-{MARKER}", OutcomeKind.DELIVERED),
+        ("system", "We have received your request.", OutcomeKind.DELIVERED),
+    ],
+    ids=["a customer's answer", "an article of ours", "an automatic answer"],
+)
+async def test_an_answer_of_a_person_keeps_a_ticket_open_and_no_other(
+    desk: Desk, sender: str, body: str, outcome: OutcomeKind
+) -> None:
+    ticket = await _ticket(desk)
+    details = {"SenderType": sender, "IsVisibleForCustomer": "1", "CommunicationChannel": "Email"}
+    details["ContentType"] = "text/plain; charset=utf-8"
+    desk.store.add_entry(desk.tickets[0].id, NewEntry("message", "Karl", body, title="Re", details=details), 0.0)
+    close = order(ActionKind.CLOSE, ticket=ticket, marker=OTHER)
+    done = await desk.call(connector(), replace(close, draft=replace(close.draft, only_if_untouched=True)))
+    assert done.kind is outcome
 
 
 # ------------------------------------------------------------------------------------------------------------ sessions

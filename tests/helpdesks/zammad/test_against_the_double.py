@@ -1,6 +1,7 @@
 """The connector and the sandbox's Zammad understand each other, on good days and bad ones."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from gateway.model.action import ActionKind, OutcomeKind
 from gateway.model.reasons import Reason
 from gateway.sandbox import SANDBOX_API_KEY
 from gateway.sandbox.faults import FaultKind
+from gateway.sandbox.records import NewEntry
 from tests.helpdesks.zammad.desk import MARKER, Desk, desk, order
 
 pytestmark = pytest.mark.anyio
@@ -128,6 +130,46 @@ async def test_a_deleted_ticket_is_replaced_while_the_problem_lasts(one: Desk) -
     assert outcome.ticket.id != ticket.id
     assert Reason.TICKET_REPLACED in outcome.flags
     assert one.tickets[0]["state"] == "new"
+
+
+async def test_a_raised_severity_that_changes_fields_replaces_a_deleted_ticket_too(one: Desk) -> None:
+    ticket = await one.create()
+    one.act(ticket, "delete")
+    asked = order(ActionKind.UPDATE, marker="cd" * 16, ticket=ticket, fields={"priority": "3 high"})
+    outcome = await one.call(asked)
+    assert Reason.TICKET_REPLACED in outcome.flags
+    assert one.tickets[0]["priority"] == "3 high"
+    one.act(ticket=replace(ticket, id=str(one.tickets[0]["id"])), action="delete")
+    outcome = await one.call(replace(asked, in_place=False))
+    assert (outcome.kind, outcome.reason) == (OutcomeKind.SKIPPED, Reason.TICKET_GONE)
+    assert one.tickets == []
+
+
+async def test_an_update_sends_the_fields_that_it_changes_and_no_others(one: Desk) -> None:
+    ticket = await one.create(order(fields={"group": "DBA::FRA"}))
+    outcome = await one.call(order(ActionKind.UPDATE, marker="cd" * 16, ticket=ticket, fields={"priority": "3 high"}))
+    assert outcome.kind is OutcomeKind.DELIVERED
+    assert (one.tickets[0]["group"], one.tickets[0]["priority"]) == ("DBA::FRA", "3 high")
+
+
+@pytest.mark.parametrize(
+    ("details", "outcome"),
+    [
+        ({"sender": "Customer", "type": "email"}, OutcomeKind.SKIPPED),
+        ({"sender": "Customer", "preferences": '{"is-auto-response": true}'}, OutcomeKind.DELIVERED),
+        ({"sender": "Customer", "preferences": '{"gateway_event": "00ff00ff"}'}, OutcomeKind.DELIVERED),
+        ({"sender": "System"}, OutcomeKind.DELIVERED),
+    ],
+    ids=["a customer's answer", "an out-of-office answer", "an article of ours", "a trigger"],
+)
+async def test_an_answer_of_a_person_keeps_a_ticket_open_and_no_other(
+    one: Desk, details: dict[str, str], outcome: OutcomeKind
+) -> None:
+    ticket = await one.create()
+    one.store.add_entry(int(ticket.id), NewEntry("message", "Eve", "What is this?", details=details), 0.0)
+    close = order(ActionKind.CLOSE, marker="cd" * 16, ticket=ticket)
+    done = await one.call(replace(close, draft=replace(close.draft, only_if_untouched=True)))
+    assert done.kind is outcome
 
 
 async def test_a_close_of_a_deleted_ticket_is_skipped(one: Desk) -> None:

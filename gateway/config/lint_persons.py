@@ -1,0 +1,26 @@
+"""What is wrong or doubtful about what a rule says of tickets that a person has worked on."""
+
+from collections.abc import Iterator
+
+from gateway.config.subject import Note, Subject, error, warning
+
+
+def persons(subject: Subject) -> Iterator[Note]:
+    """What depends on reading a ticket is asked only of helpdesks that can be read, and can come about."""
+    for path, ticket, policy in subject.tickets():
+        settings = subject.config.helpdesks.get(ticket.helpdesk)
+        kind = subject.registries.helpdesk_kinds.get(settings.kind) if settings else None
+        at = (*path, "incident")
+        if kind is not None and not kind.capabilities.readable:
+            unread = f"a ticket of {kind.name} cannot be read over its API, so nobody knows what a person did to it"
+            if policy.recover.only_if_untouched:
+                yield error((*at, "recover", "only_if_untouched"), unread, "leave it out, or write `action: append`")
+            if "closed_by_hand" in policy.model_fields_set:
+                yield error((*at, "closed_by_hand"), unread, "leave it out")
+        if policy.recover.only_if_untouched and policy.recover.action != "close":
+            hint = f"`action: {policy.recover.action}` closes nothing"
+            yield warning((*at, "recover", "only_if_untouched"), "does nothing", hint)
+
+
+PERSON_CHECKS = (persons,)
+"""All checks of this module."""
