@@ -28,11 +28,12 @@ def steps(subject: Subject) -> Iterator[Note]:
         for number, step in enumerate(test.steps):
             path: Path = ("tests", index, "steps", number)
             if step.at < before:
-                told = f"{duration_text(step.at)} is before the step above, at {duration_text(before)}"
+                told = f"{duration_text(step.at)} is before the end of the step above, at {duration_text(before)}"
                 yield error((*path, "at"), told, "`at` counts from the start of the test, not from the step above")
-            before = max(before, step.at)
+            before = max(before, step.ends)
             yield from _sends(subject, path, step)
             yield from _breaks(subject, path, step)
+            yield from _agents(subject, path, step)
             if step.expect is not None:
                 yield from _expects(subject, (*path, "expect"), step.expect)
         if not any(step.expect is not None for step in test.steps):
@@ -76,6 +77,19 @@ def _sends(subject: Subject, path: Path, step: TestStep) -> Iterator[Note]:
 def _breaks(subject: Subject, path: Path, step: TestStep) -> Iterator[Note]:
     for name in step.fault if isinstance(step.fault, dict) else ():
         yield from _helpdesk(subject, (*path, "fault", name), name)
+
+
+def _agents(subject: Subject, path: Path, step: TestStep) -> Iterator[Note]:
+    if not step.agent:
+        return
+    from gateway.routetests.desks import agents_can  # noqa: PLC0415 - all stand-ins, for the few tests that need them
+
+    for name, action in step.agent.items():
+        yield from _helpdesk(subject, (*path, "agent", name), name)
+        settings = subject.config.helpdesks.get(name)
+        known = agents_can(settings.kind) if settings is not None else {action: ""}
+        if action not in known:
+            yield error((*path, "agent", name), f"an agent there cannot '{action}'", did_you_mean(action, known))
 
 
 def _helpdesk(subject: Subject, path: Path, name: object) -> Iterator[Note]:

@@ -1,5 +1,6 @@
 """The models of the ``tests:`` section: what a test sends, what it breaks, and what it expects."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
@@ -153,7 +154,7 @@ class Expect(Section):
 
 
 class TestStep(Section):
-    """One moment of a test. Where it holds several things: first the fault, then the event, then the expectation."""
+    """One moment of a test. Where it holds several things they are done in the order of this table."""
 
     __test__ = False
 
@@ -161,14 +162,51 @@ class TestStep(Section):
     fault: Literal["clear"] | dict[str, Faults] | None = Field(
         default=None, description="Faults by helpdesk, or `clear`: all helpdesks are well again."
     )
+    agent: dict[str, str] | None = Field(
+        default=None,
+        description="What a person does to the newest ticket of a helpdesk: `{zammad: close}`; all that the sandbox's page can.",
+    )
     send: Send | None = Field(default=None, description="What comes in.")
-    expect: Expect | None = Field(default=None, description="What must have happened.")
+    times: int = Field(
+        default=1, ge=1, le=1000, description="How often `send` is sent; `{n}` in its texts is then 1, 2, 3 and so on."
+    )
+    every: Duration = Field(default=0.0, ge=0, description="The time between two of these.")
+    expect: Expect | None = Field(default=None, description="What must have happened, when all is sent.")
 
     @model_validator(mode="after")
     def _does_something(self) -> Self:
-        if self.fault is None and self.send is None and self.expect is None:
-            raise ValueError("the step does nothing; give it `send`, `fault` or `expect`")
+        if not self.model_fields_set & {"fault", "agent", "send", "expect"}:
+            raise ValueError("the step does nothing; give it `send`, `fault`, `agent` or `expect`")
+        if self.send is None and not {"times", "every"}.isdisjoint(self.model_fields_set):
+            raise ValueError("`times` and `every` say how often something is sent; give it `send`")
         return self
+
+    @property
+    def ends(self) -> float:
+        """When all of it is done, as `at`."""
+        return self.at + (self.times - 1) * self.every
+
+    def sends(self) -> Iterator[tuple[float, Send]]:
+        """What is sent when."""
+        for number in range(1, self.times + 1) if self.send is not None else ():
+            assert self.send is not None
+            yield self.at + (number - 1) * self.every, _numbered(self.send, number) if self.times > 1 else self.send
+
+
+def _numbered(send: Send, number: int) -> Send:
+    """The same with the number in place of ``{n}``, in all its texts."""
+
+    def filled(value: JsonValue) -> JsonValue:
+        if isinstance(value, str):
+            return value.replace("{n}", str(number))
+        if isinstance(value, list):
+            return [filled(item) for item in value]
+        return {filled_key(name): filled(item) for name, item in value.items()} if isinstance(value, dict) else value
+
+    def filled_key(name: str) -> str:
+        return name.replace("{n}", str(number))
+
+    return Send.model_validate(filled(send.model_dump(by_alias=True, exclude_unset=True)))
 
 
 class RouteTest(Section):

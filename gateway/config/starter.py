@@ -61,5 +61,13 @@ routes:
 
 unrouted:
   dead_letter: true                      # what no route takes waits in `ticket-gateway dead ls`
+
+tests:                                   # what these rules shall do: `ticket-gateway test`, without any helpdesk
+  - name: a critical alarm makes one ticket, and its end is told in it
+    steps:
+      - {at: 0s, send: {source: nagios, host: web1, service: HTTP, severity: critical}}
+      - {at: 1m, expect: {create: {priority: emergency, title: HTTP}}}
+      - {at: 1h, send: {source: nagios, kind: recovery, host: web1, service: HTTP}}
+      - {at: 2h, expect: {create: 0, append: 1, tickets: 1}}
 """
 """Its text; `NAGIOS_TOKEN` and `OSTICKET_KEY` must be set, and the addresses be those of the reader."""

@@ -18,18 +18,20 @@ from gateway.helpdesks.otobo.sandbox import OtoboSandbox
 from gateway.helpdesks.otobo.sandbox_settings import Agent, DynamicField, OtoboSandboxSettings
 from gateway.helpdesks.otobo.sandbox_settings import WebService as WebServiceSwitches
 from gateway.helpdesks.otobo.settings import WebService
+from gateway.helpdesks.protocol import Connector
+from gateway.helpdesks.registry import connect
 from gateway.helpdesks.zammad.sandbox import ZammadSandbox
 from gateway.helpdesks.zammad.sandbox_settings import Agent as ZammadAgent
 from gateway.helpdesks.zammad.sandbox_settings import Token, ZammadSandboxSettings
 from gateway.helpdesks.zammad.settings import ZammadSettings
 from gateway.routetests.names import learn
+from gateway.routetests.plain import PlainConnector, PlainDesk
 from gateway.sandbox.double import Answering, Double, Drop, Request
 from gateway.sandbox.faults import Fault
-from gateway.sandbox.records import Thread, Ticket
 from gateway.sandbox.store import Store
 
-TESTABLE = frozenset({"osticket", "zammad", "otobo", "znuny"})
-"""Kinds of helpdesk that have a stand-in."""
+_OURS, _ACT_AS = 900, 901
+"""Ids of agents that are only in tests."""
 
 
 def as_tested(config: Config) -> Config:
@@ -45,19 +47,26 @@ def as_tested(config: Config) -> Config:
 
 @dataclass(slots=True)
 class Desk:
-    """One helpdesk of one test. ``down``: nobody answers at its address."""
+    """One helpdesk of one test. ``down``: nobody answers at its address.
+
+    The API that its connector knows at ``base`` is below ``prefix`` at the stand-in.
+    """
 
     name: str
     settings: HelpdeskSettings
-    double: Double
+    double: Double | PlainDesk
     store: Store
-    base: str
-    prefix: str
+    base: str = ""
+    prefix: str = ""
     http: HelpdeskHttp = field(init=False)
+    connector: Connector = field(init=False)
     down: bool = False
 
     def __post_init__(self) -> None:
         self.http = HelpdeskHttp(self.settings, _Wire(self))
+        self.connector = connect(self.name, self.settings)
+        if isinstance(self.double, PlainDesk):
+            self.connector = PlainConnector(self.connector, self.double, lambda: self.down)
 
     def fault(self, faults: list[Fault], *, down: bool = False) -> None:
         """Switch these faults on and all others off."""
@@ -67,13 +76,12 @@ class Desk:
     @property
     def busy(self) -> bool:
         """Whether a request is still worked on, even if nobody waits for its answer any more."""
-        return isinstance(self.double, Answering) and self.double.busy
+        return isinstance(self.double, Answering | PlainDesk) and self.double.busy
 
-    def tickets(self) -> list[tuple[Ticket, Thread]]:
-        """Its tickets with all that belongs to them, the oldest first."""
-        found = sorted(self.store.tickets(), key=lambda ticket: ticket.id)
-        threads = self.store.threads(ticket.id for ticket in found)
-        return [(ticket, threads[ticket.id]) for ticket in found]
+    def act(self, action: str) -> bool:
+        """Do to its newest ticket what an agent would; false if there is none, or it cannot be done."""
+        newest = self.store.tickets(limit=1)
+        return bool(newest) and self.double.act(newest[0].id, action)
 
     def count(self) -> int:
         """How many tickets there are."""
@@ -82,7 +90,7 @@ class Desk:
     async def close(self) -> None:
         """End what still hangs."""
         self.double.faults.replace(())
-        if isinstance(self.double, Answering):
+        if isinstance(self.double, Answering | PlainDesk):
             await self.double.close()
         self.store.close()
 
@@ -95,6 +103,8 @@ class _Wire(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         desk = self._desk
+        if isinstance(desk.double, PlainDesk):
+            raise httpx.ConnectError("a test never calls this helpdesk")
         if desk.down:
             raise httpx.ConnectError("connection refused (the test says that the helpdesk is down)")
         path, _, query = request.url.raw_path.decode("ascii").partition("?")
@@ -116,10 +126,21 @@ class _Wire(httpx.AsyncBaseTransport):
 
 
 def make_desks(config: Config, clock: Callable[[], float]) -> Mapping[str, Desk]:
-    """A fresh stand-in for every helpdesk of a configuration that has one."""
-    return {
-        name: _desk(name, settings, clock) for name, settings in config.helpdesks.items() if settings.kind in TESTABLE
-    }
+    """A fresh stand-in for every helpdesk of a configuration."""
+    return {name: _desk(name, settings, clock) for name, settings in config.helpdesks.items()}
+
+
+def agents_can(kind: str) -> Mapping[str, str]:
+    """What an agent can do at the stand-in of a kind of helpdesk: action and its label."""
+    return _AGENTS.get(kind, PlainDesk.actions)
+
+
+_AGENTS: Mapping[str, Mapping[str, str]] = {
+    "osticket": OsTicketSandbox.actions,
+    "zammad": ZammadSandbox.actions,
+    "otobo": OtoboSandbox.actions,
+    "znuny": OtoboSandbox.actions,
+}
 
 
 def _desk(name: str, settings: HelpdeskSettings, clock: Callable[[], float]) -> Desk:
@@ -132,7 +153,8 @@ def _desk(name: str, settings: HelpdeskSettings, clock: Callable[[], float]) -> 
     if isinstance(settings, ZammadSettings):
         zammad = ZammadSandbox(store, _zammad(settings), clock=clock)
         return Desk(name, settings, zammad, store, settings.base, "")
-    assert isinstance(settings, WebService)
+    if not isinstance(settings, WebService):
+        return Desk(name, settings, PlainDesk(store, clock), store)
     otobo = OtoboSandbox(store, _otobo(settings), name=settings.kind, clock=clock)
     return Desk(name, settings, otobo, store, settings.url, "")
 
@@ -146,10 +168,10 @@ def _zammad(settings: ZammadSettings) -> ZammadSandboxSettings:
         password=basic.password.reveal() if basic is not None else "",
     )
     token = auth.token or auth.bearer
-    agents = {3: agent}
+    agents = {**usual.agents, 3: agent}
     rights: tuple[str, ...] = ("ticket.agent",)
     if settings.act_as:
-        agents[4] = ZammadAgent(login=settings.act_as, name=settings.act_as)
+        agents[_ACT_AS] = ZammadAgent(login=settings.act_as, name=settings.act_as)
         rights = ("ticket.agent", "admin.user")
     tokens = {token.reveal(): Token(permissions=rights)} if token is not None else {}
     attributes = (settings.marker_attribute,) if settings.marker_attribute else ()
@@ -159,11 +181,11 @@ def _zammad(settings: ZammadSettings) -> ZammadSandboxSettings:
 def _otobo(settings: WebService) -> OtoboSandboxSettings:
     usual = OtoboSandboxSettings(seed=1)
     service = WebServiceSwitches(max_length=settings.max_body)
-    agent = Agent(id=4, name="Ticket Gateway", password=settings.auth.password.reveal())
+    agent = Agent(id=_OURS, name="Ticket Gateway", password=settings.auth.password.reveal())
     return usual.model_copy(
         update={
             "services": {settings.webservice: service},
-            "agents": {settings.auth.user: agent},
+            "agents": {**usual.agents, settings.auth.user: agent},
             "dynamic_fields": {**usual.dynamic_fields, settings.dynamic_field: DynamicField()},
         }
     )

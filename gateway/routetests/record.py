@@ -17,6 +17,7 @@ class What(StrEnum):
     TRY = "try"  # a call did not bring it to its end
     DEAD = "dead"  # a receipt waits for a person
     REFUSED = "refused"  # the door did not take it
+    AGENT = "agent"  # a person did something in a helpdesk
     FAULT = "fault"  # our own code failed
 
 

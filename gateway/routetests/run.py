@@ -79,16 +79,23 @@ class _Run:
 
     async def step(self, number: int, step: TestStep) -> None:
         """One step."""
-        await self.world.pass_time(step.at, due=step.send is None)
+        await self.world.pass_time(step.at, due=step.send is None and not step.agent)
         if step.fault is not None:
             self._break(step)
-        if step.send is not None:
+        for name, action in (step.agent or {}).items():
+            if self.world.desks[name].act(action):
+                self.world.recorder.say(What.AGENT, f"{action} in {name}")
+            else:
+                path: Path = ("agent", name)
+                self.failures.append(self.failure(path, number, step, f"a ticket to {action}", "there is none", ()))
+        for instant, send in step.sends():
+            await self.world.pass_time(instant, due=False)
             before = len(self.world.happened)
-            await self.world.send(step.send)
+            await self.world.send(send)
             self._faults(number, step, before, "send")
         if step.expect is not None:
             before = len(self.world.happened)
-            await self.world.pass_time(step.at, due=True)
+            await self.world.pass_time(step.ends, due=True)
             self._faults(number, step, before, "expect")
             await self._expect(number, step)
 
@@ -137,7 +144,7 @@ class _Run:
         path: Path = ("tests", self.index, "steps", number, *inside)
         place = self.config.places.at(path).place
         mends = mendable or true is not None
-        return Failure(path, place, number, step.at, expected, happened, since, true, mends)
+        return Failure(path, place, number, step.ends, expected, happened, since, true, mends)
 
 
 def tested_rules(config: Config) -> Ruleset:

@@ -8,7 +8,6 @@ from typing import ParamSpec, TypeVar
 from gateway.config.route_tests import Send
 from gateway.delivery.worker import Delivery, FirstCall
 from gateway.firing import SLACK, Timers
-from gateway.helpdesks.registry import connect
 from gateway.model.action import NewAction
 from gateway.pipeline import Pipeline
 from gateway.receive.messages import Unreadable
@@ -55,14 +54,12 @@ class World:
 
     def __init__(self, rules: Ruleset, loop: VirtualLoop) -> None:
         """``rules`` are of a configuration that went through `gateway.routetests.desks.as_tested`."""
-        helpdesks = rules.config.helpdesks
-        # Connectors learn of their helpdesk while they work; the next test begins with another one.
-        connectors = {name: connect(name, helpdesks[name]) for name in rules.connectors}
-        self._rules = replace(rules, connectors=connectors)
         self._loop = loop
         self._began = loop.time()
         self.journal = TestJournal()
         self.desks: Mapping[str, Desk] = make_desks(rules.config, loop.time)
+        # Connectors learn of their helpdesk while they work: each test has its own.
+        self._rules = replace(rules, connectors={name: desk.connector for name, desk in self.desks.items()})
         self.recorder = Recorder(self._rules, self.journal, self.desks, self._after)
         self.pipeline = Pipeline(
             self.journal,
@@ -79,8 +76,8 @@ class World:
         )
         self._deliveries = {
             name: Delivery(
-                connectors[name],
-                helpdesks[name],
+                desk.connector,
+                desk.settings,
                 self.journal,
                 desk.http,
                 self.recorder,

@@ -2,8 +2,16 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from gateway.config.models import HelpdeskSettings
+from gateway.helpdesks.osticket.connector import OsTicketConnector
+from gateway.routetests import desks
+from gateway.routetests.plain import PlainDesk
+from gateway.sandbox.store import Store
 from tests.cli.support import CAPTURES, tg
 from tests.routetests.files import HEAD, outcome, passed, run, written
 
@@ -190,16 +198,68 @@ def test_faults_of_a_helpdesk_are_met_as_in_real_life(tmp_path: Path) -> None:
     )
 
 
-def test_a_breaker_that_is_open_opens_no_second_later_than_it_would(tmp_path: Path) -> None:
-    alarms = "".join(f"    - {{at: {n}s, send: {{source: zabbix, host: h{n}}}}}\n" for n in range(8))
+def test_an_agent_may_close_a_ticket_and_a_relapse_opens_it_again(tmp_path: Path) -> None:
     passed(
         tmp_path,
-        f"""\
+        """\
+- name: closed by hand
+  steps:
+    - {at: 0s, send: {source: support, text: please, from: a@customer.example, message_id: 1@customer.example}}
+    - {at: 1h, agent: {zammad: close}}
+    - {at: 2h, send: {source: support, text: again, from: a@customer.example, in_reply_to: 1@customer.example}}
+    - {at: 2h, expect: {create: 1, append: {state: open}, tickets: 1}}
+""",
+    )
+    path = written(tmp_path, "- name: early\n  steps: [{at: 0s, agent: {osticket: close}, expect: {actions: 0}}]\n")
+    assert "expected  a ticket to close\n  happened  there is none" in run(path).output
+
+
+def test_a_kind_without_a_stand_in_is_prepared_by_its_connector_and_never_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another package's kind: here osTicket's connector under another name, which must not call anybody."""
+
+    async def called(*_: object, **__: object) -> None:
+        raise AssertionError("the real connector was called")
+
+    for name in ("call", "resolve", "probe"):
+        monkeypatch.setattr(OsTicketConnector, name, called)
+    monkeypatch.setattr(desks, "_desk", _without_stand_in)
+    passed(
+        tmp_path,
+        """\
+- name: made, repeated, lost on the way, found
+  steps:
+    - {at: 0s, send: {source: zabbix, host: a}, expect: {create: {topicId: 77}, tickets: {osticket: 1}}}
+    - {at: 1m, send: {source: zabbix, kind: recovery, host: a}, expect: {append: {reason: close_unsupported}}}
+    - {at: 2m, fault: {osticket: down}, send: {source: zabbix, host: b}, expect: {create: 0, reason: not_sent}}
+    - {at: 3m, fault: {osticket: {fault: commit_then_hang, count: 1, seconds: 5m}}}
+    - {at: 1h, expect: {create: {reason: found}, tickets: 2}}
+    - {at: 1h, fault: {osticket: auth_broken}, send: {source: zabbix, host: c}}
+    - {at: 2h, fault: clear, expect: {create: 0, reason: auth_broken}}
+    - {at: 3h, agent: {osticket: close}, expect: {create: 1, tickets: 3}}
+""",
+    )
+
+
+def _without_stand_in(name: str, settings: HelpdeskSettings, clock: Callable[[], float]) -> desks.Desk:
+    store = Store(None)
+    return desks.Desk(name, settings, PlainDesk(store, clock), store)
+
+
+def test_a_breaker_that_is_open_opens_no_second_later_than_it_would(tmp_path: Path) -> None:
+    passed(
+        tmp_path,
+        """\
 - name: many alarms, no helpdesk
   steps:
-    - {{at: 0s, fault: {{osticket: down}}}}
-{alarms}    - {{at: 1h, fault: clear, expect: {{create: 0}}}}
-    - {{at: 2h, expect: {{create: 8, tickets: 8}}}}
+    - {at: 0s, fault: {osticket: down}}
+    - {at: 0s, times: 8, every: 1s, send: {source: zabbix, host: "h{n}"}}
+    - {at: 1h, fault: clear, expect: {create: 0}}
+    - {at: 2h, expect: {create: 8, tickets: 8}}
+- name: a hundred repeats
+  steps:
+    - {at: 0s, times: 100, every: 10s, send: {source: zabbix, host: a}, expect: {create: 1, append: 0, reason: repeated}}
 """,
     )
 

@@ -19,7 +19,7 @@ LINES = HEAD.count("\n") + 1  # before the first line of the tests
     [
         (
             "[{at: 5m, expect: {create: 1}}, {at: 4m, expect: {create: 1}}]",
-            ":2:47: tests[0].steps[1].at: 4m is before the step",
+            ":2:47: tests[0].steps[1].at: 4m is before the end of the step",
         ),
         ("[{at: 0s, send: {source: nagois}, expect: {}}]", "unknown source 'nagois'; did you mean 'nagios'?"),
         ("[{at: 0s, send: {source: nagios, hots: web1}, expect: {}}]", "unknown key 'hots'; did you mean 'host'?"),
@@ -37,7 +37,13 @@ LINES = HEAD.count("\n") + 1  # before the first line of the tests
         ("[{at: 0s, fault: {zamad: down}, expect: {}}]", "unknown helpdesk 'zamad'"),
         ("[{at: 0s, fault: {zammad: donw}, expect: {}}]", "fault.zammad"),
         ("[{at: 0s, fault: {zammad: {fault: slow, seconds: 5}}, expect: {}}]", "seconds"),
-        ("[{at: 0s}]", "the step does nothing; give it `send`, `fault` or `expect`"),
+        ("[{at: 0s}]", "the step does nothing; give it `send`, `fault`, `agent` or `expect`"),
+        ("[{at: 0s, times: 3, expect: {}}]", "`times` and `every` say how often something is sent"),
+        (
+            "[{at: 0s, times: 3, every: 10s, send: {source: nagios}}, {at: 5s, expect: {}}]",
+            "5s is before the end of the step above, at 20s",
+        ),
+        ("[{at: 0s, agent: {zammad: clsoe}, expect: {}}]", "an agent there cannot 'clsoe'; did you mean 'close'?"),
         ("[{at: 5, expect: {}}]", "steps[0].at"),
         ("[{at: 0s, send: {source: nagios, file: none.json}, expect: {}}]", "none.json is not there"),
         (
