@@ -35,12 +35,13 @@ _OURS, _ACT_AS = 900, 901
 
 
 def as_tested(config: Config) -> Config:
-    """The configuration with its helpdesks as their stand-ins need them: OTOBO's web service in its usual layout."""
+    """The configuration with its helpdesks as their stand-ins need them: no shadow, and OTOBO's web service in its usual layout."""
 
     def usual(settings: HelpdeskSettings) -> HelpdeskSettings:
-        if not isinstance(settings, WebService):
-            return settings
-        return settings.model_copy(update={"layout": "lower", "routes": {}, "find_by": None})
+        changes: dict[str, object] = {"mode": "live"}
+        if isinstance(settings, WebService):
+            changes |= {"layout": "lower", "routes": {}, "find_by": None}
+        return settings.model_copy(update=changes)
 
     return replace(config, helpdesks={name: usual(settings) for name, settings in config.helpdesks.items()})
 

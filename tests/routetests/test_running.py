@@ -120,6 +120,14 @@ def test_every_helpdesk_gets_its_own_fields_by_its_own_connector(tmp_path: Path)
     )
 
 
+def test_a_helpdesk_in_shadow_mode_is_tested_as_if_it_were_live(tmp_path: Path) -> None:
+    passed(
+        tmp_path,
+        "- {name: shadow, steps: [{at: 0s, send: {source: zabbix, host: a}, expect: {create: 1, tickets: 1}}]}\n",
+        HEAD.replace("    kind: osticket\n", "    kind: osticket\n    mode: shadow\n"),
+    )
+
+
 def test_a_confirm_that_ends_at_the_instant_of_an_expectation_has_ended(tmp_path: Path) -> None:
     passed(
         tmp_path,
