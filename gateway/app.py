@@ -589,7 +589,7 @@ async def serve_until_stopped(
 async def _reload(gateway: Gateway, path: Path) -> None:
     log = structlog.get_logger()
     try:
-        config = load_file(path, env=os.environ)
+        config = await asyncio.to_thread(load_file, path, env=os.environ)  # a large table takes a while
     except ConfigErrors as errors:
         for problem in errors.problems:
             log.error("configuration not read again; the old one stays in force", detail=str(problem))

@@ -23,7 +23,9 @@ from gateway.model.receipt import Receipt
 from gateway.rendering.context import Context
 from gateway.rendering.environment import RenderFailed
 from gateway.rendering.render import draft
+from gateway.rendering.row import Row
 from gateway.routing.fields import Subject, Value, value_of
+from gateway.routing.lookups import Lookup
 from gateway.ruleset import Ruleset
 
 _NO_RECEIPT = "none (a timer)"
@@ -156,7 +158,7 @@ def render_event(
         joined=frozenset(joined),
     )
     attachments = _attachments(receipt, judged, *beside) if plan.ticket.attachments else ()
-    return _render(plan, wish, context, judged.subject, attachments)
+    return _render(plan, wish, context, judged.subject, rules, attachments)
 
 
 def render_timer(incident: Incident, timer: Deadline, plan: Plan, wish: Wish, rules: Ruleset) -> TicketDraft:
@@ -178,7 +180,8 @@ def render_timer(incident: Incident, timer: Deadline, plan: Plan, wish: Wish, ru
         service=incident.service,
     )
     kind = rules.kind_of(source)
-    subject = Subject(event=event, source=source, source_kind=kind.name if kind is not None else "")
+    kind_name = kind.name if kind is not None else ""
+    subject = Subject(event=event, source=source, source_kind=kind_name, lookups=rules.lookups)
     context = Context(
         event=event,
         source=source,
@@ -189,13 +192,23 @@ def render_timer(incident: Incident, timer: Deadline, plan: Plan, wish: Wish, ru
         now=timer.due_at,
         incident=incident,
     )
-    rendered, _ = _render(plan, wish, context, subject)
+    rendered, _ = _render(plan, wish, context, subject, rules)
     return rendered
 
 
 def _render(
-    plan: Plan, wish: Wish, context: Context, subject: Subject, attachments: tuple[AttachmentRef, ...] = ()
+    plan: Plan,
+    wish: Wish,
+    context: Context,
+    subject: Subject,
+    rules: Ruleset,
+    attachments: tuple[AttachmentRef, ...] = (),
 ) -> tuple[TicketDraft, RenderFailed | None]:
+    if rules.lookups:
+        subject = replace(subject, lookup=plan.lookup)
+        rows = {name: _row(one, subject) for name, one in rules.lookups.items() if one.named}
+        own = rules.lookups.get(plan.lookup)
+        context = replace(context, lookup=_row(own, subject) if own is not None else context.lookup, lookups=rows)
     rendered, failure = draft(
         plan,
         wish.purpose,
@@ -208,6 +221,12 @@ def _render(
         updates=wish.kind is ActionKind.UPDATE,
     )
     return with_rules(rendered, wish, subject.event.kind, plan.policy), failure
+
+
+def _row(lookup: Lookup, subject: Subject) -> Row:
+    """What a template gets to see of a look-up."""
+    columns = lookup.columns(subject)
+    return Row(columns, "" if columns is not None else str(lookup.trace(subject)))
 
 
 def _as_json(value: Value) -> JsonValue:

@@ -1,8 +1,9 @@
 """From parsed events to decisions: which rules take an event, and which incident it belongs to under each. Pure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
+from gateway.config.lookups import own_name
 from gateway.incidents.members import tombstone_key
 from gateway.incidents.ordering import order_within_receipt
 from gateway.incidents.threads import Refs
@@ -23,7 +24,8 @@ from gateway.sources.protocol import Guard
 class Target:
     """A rule that takes an event, with the key of the incident that the event belongs to under it.
 
-    ``old_keys`` are those that the event would have had under earlier names of the route (`was`).
+    ``old_keys`` are those that the event would have had under earlier names of the route (`was`). ``missing`` tells of the look-ups
+    that the rule needs and that have no row.
     """
 
     rule: Rule
@@ -31,6 +33,7 @@ class Target:
     old_keys: tuple[str, ...]
     vars: dict[str, str]
     reasons: tuple[Reason, ...]
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ def route(receipt: Receipt, parsed: Parsed, rules: Ruleset, *, full: bool = Fals
             headers=receipt.headers,
             envelope=receipt.envelope,
             at=receipt.received_at,
+            lookups=rules.lookups,
         )
         decision = rules.router.decide(subject, brief=not full)
         default_key = kind.default_key if kind is not None else ()
@@ -85,9 +89,10 @@ def route(receipt: Receipt, parsed: Parsed, rules: Ruleset, *, full: bool = Fals
             names = [(UNROUTED, {})]
         targets: dict[str, Target] = {}
         for name, variables in names:
-            target = _target(rules.rules[name], variables, subject, default_key)
+            target = _target(rules.rules[name], variables, subject, default_key, rules)
             # Two routes without `include_route` may name one incident; the event counts once in it.
             targets.setdefault(target.key if target.rule.plan is not None else f"route {name}", target)
+        decision = _looked_up(decision, subject, targets.values(), rules)
         guard = kind.guard(event, receipt, settings) if kind and settings and kind.guard else None
         refs = rules.threads.refs(event) if kind is not None and kind.threads else None
         silence = next((one.silence for one in rules.silencers if one.covers(subject)), None)
@@ -95,8 +100,23 @@ def route(receipt: Receipt, parsed: Parsed, rules: Ruleset, *, full: bool = Fals
     return Routed(receipt, parsed.warnings, tuple(routed), rules.watches_hosts)
 
 
-def _target(rule: Rule, variables: dict[str, str], subject: Subject, default_key: tuple[str, ...]) -> Target:
+def _looked_up(decision: Decision, subject: Subject, targets: Iterable[Target], rules: Ruleset) -> Decision:
+    """The decision with the rows that it needed: those of the rules that were tried, and of the tickets that come of it."""
+    if not rules.needed:
+        return decision
+    names = dict.fromkeys(name for tried in decision.trace for name in rules.router.reads(tried.route))
+    names |= dict.fromkeys(name for target in targets for name in rules.needed.get(target.rule.route.name, ()))
+    found = tuple(rules.lookups[name].trace(subject) for name in names if name in rules.lookups)
+    return replace(decision, lookups=found)
+
+
+def _target(
+    rule: Rule, variables: dict[str, str], subject: Subject, default_key: tuple[str, ...], rules: Ruleset
+) -> Target:
     policy, was = rule.route.incident, rule.route.was
+    subject = replace(subject, lookup=own_name(rule.route.lookup)) if rules.lookups else subject
+    needed = (rules.lookups[name].trace(subject) for name in rules.needed.get(rule.route.name, ()))
+    missing = tuple(str(found) for found in needed if found.absent)
 
     def key_under(name: str) -> tuple[str, tuple[Reason, ...]]:
         return correlation_key(
@@ -111,9 +131,8 @@ def _target(rule: Rule, variables: dict[str, str], subject: Subject, default_key
 
     key, reasons = key_under(rule.route.name)
     old = [was] if isinstance(was, str) else was
-    return Target(
-        rule, key, tuple(key_under(name)[0] for name in old) if policy.include_route else (), variables, reasons
-    )
+    old_keys = tuple(key_under(name)[0] for name in old) if policy.include_route else ()
+    return Target(rule, key, old_keys, variables, reasons, missing)
 
 
 def lookup(batch: Sequence[Routed]) -> Lookup:

@@ -103,7 +103,7 @@ class Operations:
             Refused: what is wrong with it.
         """
         try:
-            compile_silence(silence)
+            compile_silence(silence, self._rules().lookups)
         except UnfitSilence as fault:
             raise Refused(str(fault), fault.place) from None
         if sum(one.ends_at > silence.made_at for one in await self._journal.reader().silences()) >= MOST:

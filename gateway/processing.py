@@ -243,8 +243,11 @@ def _take(work: _Work, routed: RoutedEvent, target: Target, plan: Plan) -> Trans
     _apply(work, routed, plan, transition, variables=target.vars)
     if transition.incident is not None:
         _take_in(work, routed, transition.incident)
+    incident_id = transition.incident.id if transition.incident is not None else ""
     for reason in target.reasons:
-        _line(work, "correlated", reason, "", routed.index, transition.incident.id if transition.incident else "")
+        _line(work, "correlated", reason, "", routed.index, incident_id)
+    for told in target.missing:
+        _line(work, "correlated", Reason.LOOKUP_MISSING, told, routed.index, incident_id)
     return transition
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.config.config import Config
+from gateway.config.lookups import own_name
 from gateway.config.models import IncidentPolicy, Route, SourceSettings
 from gateway.helpdesks.protocol import Connector
 from gateway.helpdesks.registry import HELPDESK_KINDS
@@ -14,7 +15,9 @@ from gateway.model.message_ids import MessageIds
 from gateway.model.plan import Plan
 from gateway.receive.smtp.mailroom import recipients_of
 from gateway.receive.smtp.recipients import Recipients, parse_pattern
+from gateway.rendering.columns import lookups_of
 from gateway.rendering.compile import compile_plan
+from gateway.routing.lookups import Lookups, references
 from gateway.routing.plans import policy_of
 from gateway.routing.predicates import compile_regex
 from gateway.routing.router import Router, compile_routes
@@ -42,7 +45,8 @@ class Ruleset:
     """Everything that parsing, routing, correlation and rendering need to know.
 
     ``silencers`` are no part of the configuration: operators make them, and the journal keeps them. ``watches_hosts``: for some
-    rule it matters whether the host of a service is down.
+    rule it matters whether the host of a service is down. ``needed``: the look-ups that each route needs for its match, key
+    and tickets.
     """
 
     config: Config
@@ -53,6 +57,12 @@ class Ruleset:
     threads: Reader = field(default_factory=Reader)
     silencers: tuple[Silencer, ...] = ()
     watches_hosts: bool = False
+    needed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def lookups(self) -> Lookups:
+        """All look-up tables, by name."""
+        return self.config.lookups
 
     def source(self, name: str) -> SourceSettings | None:
         """The settings of a source."""
@@ -90,17 +100,25 @@ def build_ruleset(config: Config, keys: Sequence[bytes] = ()) -> Ruleset:
         read_lines=lambda path: frozenset(config.read_lines(path)),
         sources=config.sources.keys(),
         source_kinds=SOURCE_KINDS.keys(),
+        lookups=config.lookups,
+        own=[*(own_name(route.lookup) for route in config.routes), config.lookup],
         schedules={name: schedule_of(one.tz, one.windows, one.weekly) for name, one in config.schedules.items()},
     )
     routes = [*config.routes]
     if config.unrouted.ticket is not None:
         routes.append(
-            Route(name=UNROUTED, ticket=config.unrouted.ticket, incident=config.unrouted.incident),
+            Route(
+                name=UNROUTED,
+                ticket=config.unrouted.ticket,
+                incident=config.unrouted.incident,
+                lookup=config.lookup or None,
+            ),
         )
     connectors = {
         name: HELPDESK_KINDS[settings.kind].connect(name, settings) for name, settings in config.helpdesks.items()
     }
     rules: dict[str, Rule] = {}
+    needed: dict[str, tuple[str, ...]] = {}
     for route in routes:
         plan = _plan(route, route.incident, config) if route.ticket is not None else None
         rules[route.name] = Rule(
@@ -109,6 +127,8 @@ def build_ruleset(config: Config, keys: Sequence[bytes] = ()) -> Ruleset:
             plan_bytes=plan.to_bytes() if plan is not None else b"",
             digest=plan.digest if plan is not None else "",
         )
+        if names := _needed(route, plan, router):
+            needed[route.name] = tuple(name for name in names if name in config.lookups)
         for old in [route.was] if isinstance(route.was, str) else route.was:
             rules.setdefault(old, rules[route.name])
     return Ruleset(
@@ -118,8 +138,18 @@ def build_ruleset(config: Config, keys: Sequence[bytes] = ()) -> Ruleset:
         rules=rules,
         connectors=connectors,
         threads=_threads(config, keys),
+        needed=needed,
         watches_hosts=any(rule.plan is not None and rule.plan.policy.suppressed_by for rule in rules.values()),
     )
+
+
+def _needed(route: Route, plan: Plan | None, router: Router) -> dict[str, None]:
+    own = own_name(route.lookup)
+    names = dict.fromkeys(router.reads(route.name))
+    if plan is not None:
+        names |= dict.fromkeys(name for path in route.incident.key or () for name in references(path, own))
+        names |= dict.fromkeys(lookups_of(plan))
+    return names
 
 
 def _threads(config: Config, keys: Sequence[bytes]) -> Reader:
@@ -148,4 +178,4 @@ def _ours(config: Config) -> Callable[[str], bool]:
 
 
 def _plan(route: Route, incident: IncidentPolicy, config: Config) -> Plan:
-    return compile_plan(route, templates=config.templates, policy=policy_of(incident))
+    return compile_plan(route, templates=config.templates, policy=policy_of(incident), lookup=own_name(route.lookup))

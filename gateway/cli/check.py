@@ -24,7 +24,7 @@ def check(file: Path | None, config_path: Path, *, online: bool, as_json: bool) 
 
     The exit code is 2 if there are errors, 1 if the file is good and a helpdesk did not answer as it should.
     """
-    from gateway.cli.checking import check_file, probe_helpdesks  # noqa: PLC0415 - keeps other verbs fast
+    from gateway.cli.checking import check_file, probe_helpdesks, tables_of  # noqa: PLC0415 - keeps other verbs fast
     from gateway.config.problems import Level  # noqa: PLC0415 - as above
 
     path = file or config_path
@@ -38,6 +38,7 @@ def check(file: Path | None, config_path: Path, *, online: bool, as_json: bool) 
                 "file": str(path),
                 "ok": not errors and answering,
                 "files": [str(each) for each in config.files] if config is not None else [],
+                "tables": tables_of(config) if config is not None else {},
                 "problems": [asdict(problem) for problem in problems],
                 "helpdesks": [asdict(probe) for probe in probes],
             }
@@ -50,6 +51,8 @@ def check(file: Path | None, config_path: Path, *, online: bool, as_json: bool) 
         if config is not None and not errors:
             for each in config.files[1:]:
                 show(f"{path}: with {each}")
+            for table, rows in tables_of(config).items():
+                show(f"{path}: with {table}: {counted(rows, 'row')}")
             show(
                 f"{path}: good: {counted(len(config.sources), 'source')}, {counted(len(config.routes), 'route')}, "
                 f"{counted(len(config.helpdesks), 'helpdesk')}"

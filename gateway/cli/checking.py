@@ -36,6 +36,11 @@ def check_file(file: Path) -> tuple[Config | None, list[Problem]]:
     return config, list(config.notes)
 
 
+def tables_of(config: Config) -> dict[str, int]:
+    """How many rows each file of look-ups has."""
+    return {str(config.resolve(one.table.file)): len(one.table.rows) for one in config.lookups.values()}
+
+
 def probe_helpdesks(config: Config, only: str | None = None, *, rehearsing: bool = False) -> list[Probe]:
     """Ask each helpdesk, or ``only`` one, whether it answers and takes our credentials.
 

@@ -1,7 +1,7 @@
 """The work of ``explain``: run a message through the pure stages, and tell what they decided."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import orjson
 
@@ -103,6 +103,7 @@ def as_text(one: Explained) -> str:
     incidents = {change.incident.id: change for change in one.processed.incidents}
     for event in one.routed.events:
         lines += ["", *_event_lines(event.index, event.event), "", "Rules", *_rule_lines(event)]
+        lines += [f"  {found}" for found in event.decision.lookups]
         lines += ["", *_result_lines(one.processed, event, incidents)]
     for request in one.requests:
         lines += ["", *_request_lines(request, told={record.reason for record in one.processed.events})]
@@ -216,6 +217,7 @@ def as_json_object(one: Explained) -> JsonObject:
                     }
                     for trace in event.decision.trace
                 ],
+                "lookups": [asdict(found) for found in event.decision.lookups],
                 "route": records[event.index].route,
                 "reason": records[event.index].reason.value,
                 "incident": records[event.index].incident,

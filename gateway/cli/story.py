@@ -10,6 +10,7 @@ from gateway.cli.shapes import iso
 from gateway.cli.terminal import block
 from gateway.journal.protocol import ALSO, ActionView, AttemptView, EventView, HistoryLine, ReceiptView
 from gateway.model.action import ActionKind, ActionStatus
+from gateway.model.decision import LookedUp
 from gateway.model.incident import Incident, IncidentState
 from gateway.model.json import JsonValue
 from gateway.model.reasons import Reason
@@ -165,8 +166,20 @@ def _rules(view: EventView) -> list[str]:
         ]
     if not lines:
         return ["  no route was tried"]
+    lines += _lookups(view)
     if view.route and not any(f"route {view.route} took it" in line for line in lines):
         lines.append(f"  it follows the incident, which route {view.route} opened")
+    return lines
+
+
+def _lookups(view: EventView) -> list[str]:
+    """The rows that were found when the event was processed."""
+    lines: list[str] = []
+    found = view.decision.get("lookups")
+    for one in found if isinstance(found, list) else []:
+        if isinstance(one, Mapping) and isinstance(columns := one.get("columns"), Mapping):
+            lookup, by, value, place = (str(one.get(name, "")) for name in ("lookup", "by", "value", "place"))
+            lines.append(f"  {LookedUp(lookup, by, value, place, {str(n): str(text) for n, text in columns.items()})}")
     return lines
 
 

@@ -8,6 +8,7 @@ from gateway.config.document import Entry, Node, Place
 from gateway.config.models import HelpdeskSettings, Route, ScheduleSettings, Server, SourceSettings, Unrouted
 from gateway.config.problems import Path, Problem
 from gateway.config.route_tests import RouteTest
+from gateway.routing.lookups import Lookups
 
 Templates = Mapping[str, Mapping[str, str]]
 """Folder -> file -> text."""
@@ -76,9 +77,10 @@ class Config:
     """A whole configuration, with the files it names as they were when it was read.
 
     ``files`` are those that it was read from: the main one, then what it includes. ``digest`` is the SHA-256 of all of
-    them, the templates and the lists they name, 64 hex digits; secrets are no part of
+    them, the templates, the lists and the tables they name, 64 hex digits; secrets are no part of
     it but where they stand in the file itself. ``secrets`` are the values that a log must never show. ``notes`` are
-    warnings and remarks that do not keep the gateway from starting. It prints without any setting.
+    warnings and remarks that do not keep the gateway from starting. ``lookups`` are all tables, those of single routes too (there
+    `Route.lookup` is the name); ``lookup`` names that of ``unrouted``. It prints without any setting.
     """
 
     path: FilePath
@@ -96,6 +98,8 @@ class Config:
     notes: tuple[Problem, ...] = field(default=())
     schedules: Mapping[str, ScheduleSettings] = field(default_factory=dict)
     files: tuple[FilePath, ...] = ()
+    lookups: Lookups = field(default_factory=dict)
+    lookup: str = ""
     include: str | list[str] = field(default_factory=list)
     tests: tuple[RouteTest, ...] = field(default=())
 

@@ -1,12 +1,13 @@
 """The files that a configuration names: ticket templates and lists for ``in_file``, read once, with caps."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 
 from gateway.config.config import Templates
 from gateway.config.document import Node, walk
 from gateway.config.problems import Path
+from gateway.routing.lookups import Table
 
 MAX_TEMPLATE = 256 * 1024
 """Largest template file, in octets."""
@@ -35,7 +36,7 @@ def read_templates(folder: FilePath) -> Templates:
             count += 1
             if count > MAX_TEMPLATES:
                 raise FileFault(f"{folder} holds more than {MAX_TEMPLATES} templates")
-            found.setdefault(file.parent.name, {})[file.name] = _read(file, MAX_TEMPLATE)
+            found.setdefault(file.parent.name, {})[file.name] = read_text(file, MAX_TEMPLATE)
         for inner in sorted(each for each in folder.iterdir() if each.is_dir() and not each.name.startswith(".")):
             found.setdefault(inner.name, {})
     except OSError as error:
@@ -49,7 +50,7 @@ def read_list(file: FilePath) -> tuple[str, ...]:
     Raises:
         FileFault: as `read_templates`.
     """
-    lines = (line.strip() for line in _read(file, MAX_LIST).splitlines())
+    lines = (line.strip() for line in read_text(file, MAX_LIST).splitlines())
     return tuple(line for line in lines if line and not line.startswith("#"))
 
 
@@ -60,7 +61,9 @@ def named_lists(root: Node) -> Iterator[tuple[Path, str]]:
             yield path, node.data
 
 
-def digest_of(raws: Sequence[bytes], templates: Templates, lists: Mapping[str, tuple[str, ...]]) -> str:
+def digest_of(
+    raws: Sequence[bytes], templates: Templates, lists: Mapping[str, tuple[str, ...]], tables: Iterable[Table] = ()
+) -> str:
     """Names a configuration with all its files, 64 hex digits. ``raws``: the main file, then what it includes."""
     digest = hashlib.sha256(b"".join(hashlib.sha256(raw).digest() for raw in raws))
     for folder, files in sorted(templates.items()):
@@ -69,10 +72,17 @@ def digest_of(raws: Sequence[bytes], templates: Templates, lists: Mapping[str, t
     for name, lines in sorted(lists.items()):
         digest.update(f"\x01{name}\x00".encode("utf-8", "surrogateescape"))
         digest.update(hashlib.sha256("\n".join(lines).encode()).digest())
+    for content in sorted({f"{table.file}\x00{table.digest}" for table in tables}):
+        digest.update(b"\x02" + content.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
-def _read(file: FilePath, cap: int) -> str:
+def read_text(file: FilePath, cap: int) -> str:
+    """The text of a file of at most ``cap`` octets, UTF-8 with or without byte order mark, its lines ending with a line feed.
+
+    Raises:
+        FileFault: as `read_templates`.
+    """
     try:
         if not file.is_file():
             raise FileFault(f"the file {file} is not there")

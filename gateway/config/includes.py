@@ -16,7 +16,7 @@ from gateway.config.messages import shown_value
 from gateway.config.problems import Path, did_you_mean
 from gateway.config.secrets import Unset, fill
 
-SECTIONS = ("sources", "helpdesks", "schedules")
+SECTIONS = ("sources", "helpdesks", "schedules", "lookups")
 """Sections that an included file may have, by name."""
 LISTS = ("routes", "tests")
 """Lists that an included file may have."""
@@ -145,7 +145,7 @@ def _part(
     for key, entry in root.data.items():
         if key not in _ALLOWED:
             message, hint = f"'{key}' cannot stand in an included file", f"move it to {main.name}"
-            if key not in {"server", "templates", "unrouted", "include"}:
+            if key not in {"server", "templates", "unrouted", "include", "lookup"}:
                 message, hint = f"unknown key '{key}'", did_you_mean(key, _ALLOWED)
             whole.faults.append(Fault((key,), entry.place, message, hint))
         elif key == "version" and entry.node.data != 1:

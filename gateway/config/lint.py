@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from gateway.config.includes import shown_path
 from gateway.config.lint_includes import INCLUDE_CHECKS
+from gateway.config.lint_lookups import LOOKUP_CHECKS
 from gateway.config.lint_mail import MAIL_CHECKS
 from gateway.config.lint_persons import PERSON_CHECKS
 from gateway.config.lint_routes import ROUTE_CHECKS
@@ -295,6 +296,7 @@ CHECKS: tuple[Check, ...] = (
     *ROUTE_CHECKS,
     *TEST_CHECKS,
     *PERSON_CHECKS,
+    *LOOKUP_CHECKS,
     whole_file,
 )
 """All checks; their order does not matter, findings are sorted by place."""

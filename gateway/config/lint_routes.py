@@ -3,10 +3,12 @@
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Literal
 
+from gateway.config.lookups import own_name
 from gateway.config.models import Escalate, Expire, HelpdeskSettings, IncidentPolicy, Route, Ticket
 from gateway.config.problems import Level, Path, did_you_mean
 from gateway.config.registries import Rules
 from gateway.config.subject import Check, Note, Subject, error, info, warning
+from gateway.config.ticket_texts import ticket_texts
 from gateway.config.values import duration_text
 from gateway.helpdesks.protocol import Capabilities, HelpdeskKind
 from gateway.model.action import ActionKind
@@ -64,6 +66,8 @@ def rules(subject: Subject) -> Iterator[Note]:
         source_kinds=list(subject.registries.source_kinds),
         read_lines=subject.config.read_lines,
         schedules=subject.config.schedules,
+        lookups=subject.config.lookups,
+        own=[*(own_name(route.lookup) for route in routes), subject.config.lookup],
     )
     for fault in subject.registries.check_rules(given):
         yield error(fault.path, fault.message, fault.hint)
@@ -251,17 +255,8 @@ def templates(subject: Subject) -> Iterator[Note]:
         else:
             used.add(ticket.template)
             yield from _folder(at, ticket, folder)
-        for name in ("title", "body", "update", "recovery"):
-            text = getattr(ticket, name)
-            if isinstance(text, str):
-                yield from _inline(subject, (*path, "ticket", name), text)
-        for name, value in ticket.fields.items():
-            if isinstance(value, str):
-                yield from _inline(subject, (*path, "ticket", "fields", name), value)
-        if isinstance(policy.escalate, Escalate):
-            for name, value in policy.escalate.fields.items():
-                if isinstance(value, str):
-                    yield from _inline(subject, (*path, "incident", "escalate", "fields", name), value)
+        for place, text in ticket_texts(path, ticket, policy):
+            yield from _inline(subject, place, text)
     for index, route in subject.routes:
         for name, text in route.vars.items():
             yield from _inline(subject, ("routes", index, "vars", name), text)
@@ -270,7 +265,7 @@ def templates(subject: Subject) -> Iterator[Note]:
             output: Literal["text", "html"] = "html" if file.endswith(".html.j2") else "text"
             fault = subject.registries.check_template(output, f"templates/{name}/{file}", text)
             if fault is not None:
-                yield Note(Level.ERROR, (), fault.message, file=f"templates/{name}/{file}", line=fault.line)
+                yield Note(Level.ERROR, (), fault.message, fault.hint, file=f"templates/{name}/{file}", line=fault.line)
 
 
 def _folder(at: Path, ticket: Ticket, folder: Mapping[str, str]) -> Iterator[Note]:
@@ -288,7 +283,7 @@ def _inline(subject: Subject, path: Path, text: str) -> Iterator[Note]:
     fault = subject.registries.check_template("text", str(path[-1]), text)
     if fault is not None:
         line = f"line {fault.line}: " if fault.line > 1 else ""
-        yield error(path, f"{line}{fault.message}")
+        yield error(path, f"{line}{fault.message}", fault.hint)
 
 
 ROUTE_CHECKS: tuple[Check, ...] = (

@@ -13,6 +13,7 @@ from gateway.config.config import Config, Places, Templates, places_of, without
 from gateway.config.document import Fault, Node, Place, Unreadable, child, plain, read_document, walk
 from gateway.config.files import FileFault, digest_of, named_lists, read_list, read_templates
 from gateway.config.includes import Whole, include
+from gateway.config.lookups import Loaded, load_lookups, own_name
 from gateway.config.messages import findings, shown_value, unitless
 from gateway.config.models import (
     NOT_BUILT_YET,
@@ -29,6 +30,7 @@ from gateway.config.registries import Registries, default_registries
 from gateway.config.route_tests import RouteTest
 from gateway.config.secrets import Unset, fill
 from gateway.config.shipped import shipped_templates
+from gateway.routing.lookups import Table
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -96,6 +98,7 @@ class _Loading:
         self._raw = raw
         self._registries = registries
         self._whole = whole
+        self._places = Places({})
         self.problems: list[Problem] = []
 
     def add(self, path: Path, place: Place, message: str, hint: str = "") -> None:
@@ -113,13 +116,16 @@ class _Loading:
         if not isinstance(root.data, dict):
             self.add((), root.place, f"the file must be a section with `version: 1` and more, not {shown_value(root)}")
             return None
-        places = places_of(root, self._whole.own)
+        self._places = places = places_of(root, self._whole.own)
         root = self._built(root, places)
         outline = self._outline(root)
         sources = dict(self._sources(root))
         helpdesks = dict(self._helpdesks(root))
         routes = self._listed(root, "routes", Route)
         tests = self._listed(root, "tests", RouteTest)
+        loaded = self._lookups(outline, routes)
+        of_all = own_name(outline.lookup) if outline is not None else ""
+        routes = [(at, each.model_copy(update={"lookup": own_name(each.lookup) or of_all})) for at, each in routes]
         listed = child(root, "routes")
         unrouted = self._section(root, "unrouted", Unrouted) or Unrouted()
         server = self._section(root, "server", Server)
@@ -138,10 +144,12 @@ class _Loading:
             templates=templates,
             in_files=lists,
             files=(self._path, *self._whole.files),
-            digest=digest_of([self._raw, *self._whole.files.values()], templates, lists),
+            digest=digest_of([self._raw, *self._whole.files.values()], templates, lists, _tables(loaded)),
             secrets=tuple(dict.fromkeys([*outside, *(s.reveal() for m in models for _, s in lint.secrets_in(m))])),
             places=places,
             schedules=outline.schedules if outline is not None else {},
+            lookups=loaded.lookups,
+            lookup=of_all,
             include=outline.include if outline is not None else [],
             tests=tuple(test for _, test in tests),
         )
@@ -266,6 +274,14 @@ class _Loading:
             self.add(("templates",), place, str(error))
             return {}
 
+    def _lookups(self, outline: File | None, routes: list[tuple[int, Route]]) -> Loaded:
+        named, of_all = (outline.lookups, outline.lookup) if outline is not None else ({}, None)
+        loaded = load_lookups(self._path.parent, named, of_all, routes)
+        for path, message, hint in loaded.wrong:
+            self.add(path, self._places.at(path).place, message, hint)
+        self.problems += loaded.in_files
+        return loaded
+
     def _lists(self, root: Node) -> dict[str, tuple[str, ...]]:
         lists: dict[str, tuple[str, ...]] = {}
         for path, name in named_lists(root):
@@ -283,6 +299,10 @@ _NOT_BUILT = tuple(
     for written, what in NOT_BUILT_YET.items()
     for pattern in dict.fromkeys((written, written.replace("routes.*.incident", "unrouted.incident")))
 )
+
+
+def _tables(loaded: Loaded) -> list[Table]:
+    return [lookup.table for lookup in loaded.lookups.values()]
 
 
 def _server_in(folder: FilePath, server: Server) -> Server:

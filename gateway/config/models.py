@@ -605,6 +605,33 @@ class ScheduleSettings(Section):
     )
 
 
+class LookupSettings(Section):
+    """A table in a file, of which an event uses the row that one of its fields names."""
+
+    file: str = Field(
+        min_length=1,
+        description="CSV (`;`, `,` or tabs; the first line names the columns), YAML or JSON; relative to this file's folder.",
+    )
+    by: str = Field(
+        min_length=1, description="Field of the event that names the row: `host`, `service`, `labels.asset`."
+    )
+    column: str = Field(
+        default="", description="Column that it is compared with. Default: the one that is called as the field."
+    )
+    match: Literal["exact", "glob", "cidr"] = Field(
+        default="exact",
+        description="How it is compared: as it is; `*`, `?` and `[a-c]` in the column are wildcards; or the column holds networks.",
+    )
+    ignore_case: bool = Field(default=False, description="Compare without case.")
+    default: dict[str, Scalar] | None = Field(
+        default=None, description="The row of what has none; columns that it leaves out are empty."
+    )
+    missing: Literal["tell", "ignore"] = Field(
+        default="tell",
+        description="Where there is no row: its columns are absent and that is told (`lookup_missing`), or they are empty.",
+    )
+
+
 class When(Section):
     """The time at which a rule takes anything: that of receipt counts. All that is given must hold."""
 
@@ -628,6 +655,11 @@ class Route(Section):
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9_.-]+$", description="Name of the rule; unique.")
     was: list[str] | str = Field(default=[], description="Earlier names; open incidents of those go on under this one.")
     match: Match = Field(default={}, description="Tests of the event's fields that must all hold; empty: everything.")
+    lookup: LookupSettings | str | None = Field(
+        default=None,
+        description="A table for this rule, whose columns are `lookup.COLUMN` here, or the name of one under `lookups`; default: "
+        "that of the whole file.",
+    )
     when: When | None = Field(default=None, description="The time at which it takes anything; default: always.")
     vars: dict[str, str] = Field(default={}, description="Variables for the templates; each a template itself.")
     drop: Drop | None = Field(default=None, description="Drop what matches.")
@@ -650,7 +682,7 @@ class File(Section):
     version: Literal[1] = Field(description="Version of the grammar.")
     include: str | list[str] = Field(
         default=[],
-        description="Further files with `sources`, `helpdesks`, `schedules` and `routes`: a name or pattern "
+        description="Further files with `sources`, `helpdesks`, `schedules`, `lookups` and `routes`: a name or pattern "
         "(`routes.d/*.yaml`), or a list of them; see [large sites](large-sites.md).",
     )
     server: Server = Field(default_factory=Server, description="What the gateway itself needs.")
@@ -658,6 +690,12 @@ class File(Section):
     helpdesks: dict[str, JsonValue] = Field(default={}, description="Where tickets are made, by name.")
     templates: str = Field(default="templates", description="Folder of the ticket templates, relative to this file.")
     schedules: dict[str, ScheduleSettings] = Field(default={}, description="Times, by name, for `when`.")
+    lookups: dict[str, LookupSettings] = Field(
+        default={}, description="Tables, by name: `lookups.NAME.COLUMN`; see [large sites](large-sites.md)."
+    )
+    lookup: LookupSettings | str | None = Field(
+        default=None, description="The table of all rules that have none of their own; its columns are `lookup.COLUMN`."
+    )
     routes: list[Route] = Field(default=[], description="The rules, in order.")
     unrouted: Unrouted = Field(default_factory=Unrouted, description="What no rule takes.")
     tests: list[RouteTest] = Field(default=[], description="Tests of the rules, for `ticket-gateway test`.")

@@ -7,6 +7,7 @@ from typing import Literal
 from gateway.config.models import Route, ScheduleSettings, Unrouted
 from gateway.config.problems import Path
 from gateway.helpdesks.protocol import HelpdeskKind
+from gateway.routing.lookups import Lookups
 from gateway.sources.protocol import SourceKind
 
 
@@ -25,11 +26,15 @@ class TemplateFault:
 
     line: int
     message: str
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All rules of a file with what they may refer to. ``read_lines`` gives the lines of an ``in_file`` list."""
+    """All rules of a file with what they may refer to.
+
+    ``read_lines`` gives the lines of an ``in_file`` list, ``own`` the look-up of each route and behind them that of ``unrouted``.
+    """
 
     routes: Sequence[Route]
     unrouted: Unrouted
@@ -37,6 +42,8 @@ class Rules:
     source_kinds: Collection[str]
     read_lines: Callable[[str], Sequence[str]]
     schedules: Mapping[str, ScheduleSettings] = field(default_factory=dict)
+    lookups: Lookups = field(default_factory=dict)
+    own: Sequence[str] = ()
 
 
 def _no_faults(_: Rules) -> Sequence[RuleFault]:
@@ -47,6 +54,10 @@ def _no_fault(_format: str, _name: str, _text: str) -> TemplateFault | None:
     return None
 
 
+def _no_columns(_format: str, _text: str) -> Sequence[tuple[int, str, str]]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Registries:
     """The kinds of sources and helpdesks, and the checks of rules and template texts.
@@ -54,6 +65,8 @@ class Registries:
     * ``fields``: the fields of an event that a look-up may name; ``labels.NAME`` means any name after ``labels.``.
     * ``check_rules(rules)``: everything that is wrong with the rules.
     * ``check_template(format, name, text)``: the first thing that is wrong with a template, or None.
+    * ``named_columns(format, text)``: the columns of look-ups that a template names: line, table (empty: the route's own) and
+      column (empty where only its run tells).
     """
 
     source_kinds: Mapping[str, SourceKind]
@@ -61,6 +74,7 @@ class Registries:
     fields: Mapping[str, str] = field(default_factory=dict)
     check_rules: Callable[[Rules], Sequence[RuleFault]] = _no_faults
     check_template: Callable[[Literal["text", "html"], str, str], TemplateFault | None] = _no_fault
+    named_columns: Callable[[Literal["text", "html"], str], Sequence[tuple[int, str, str]]] = _no_columns
 
 
 def default_registries() -> Registries:
@@ -70,7 +84,7 @@ def default_registries() -> Registries:
     from gateway.routing.fields import FIELD_NAMES  # noqa: PLC0415 - see above
     from gateway.sources.registry import SOURCE_KINDS  # noqa: PLC0415 - see above
 
-    return Registries(SOURCE_KINDS, HELPDESK_KINDS, FIELD_NAMES, rule_faults, template_fault)
+    return Registries(SOURCE_KINDS, HELPDESK_KINDS, FIELD_NAMES, rule_faults, template_fault, template_columns)
 
 
 def rule_faults(rules: Rules) -> Sequence[RuleFault]:
@@ -86,6 +100,8 @@ def rule_faults(rules: Rules) -> Sequence[RuleFault]:
             read_lines=lambda name: frozenset(rules.read_lines(name)),
             sources=rules.sources,
             source_kinds=rules.source_kinds,
+            lookups=rules.lookups,
+            own=rules.own,
             schedules={name: Schedule(zone_of("UTC")) for name in rules.schedules},  # by name; their times by `lint`
         )
     except RuleErrors as errors:
@@ -95,10 +111,15 @@ def rule_faults(rules: Rules) -> Sequence[RuleFault]:
 
 def template_fault(output: Literal["text", "html"], name: str, text: str) -> TemplateFault | None:
     """What the rendering sandbox has to say about a template."""
-    from gateway.rendering.environment import RenderFailed, compiled  # noqa: PLC0415 - see `default_registries`
+    from gateway.model.plan import Template  # noqa: PLC0415 - see `default_registries`
+    from gateway.rendering.compile import check_template  # noqa: PLC0415 - see `default_registries`
 
-    try:
-        compiled(output, name, text)
-    except RenderFailed as failed:
-        return TemplateFault(failed.line, failed.message)
-    return None
+    faults = check_template(output, Template(name, text))
+    return TemplateFault(faults[0].line, faults[0].message, faults[0].hint) if faults else None
+
+
+def template_columns(output: Literal["text", "html"], text: str) -> Sequence[tuple[int, str, str]]:
+    """The columns of look-ups that a template names."""
+    from gateway.rendering.columns import named_columns  # noqa: PLC0415 - see `default_registries`
+
+    return [(one.line, one.table, one.column) for one in named_columns(output, text)]

@@ -74,13 +74,14 @@ class TicketSpec:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A route as an incident keeps it. ``vars`` are the route's variables, each a template text."""
+    """A route as an incident keeps it. ``vars`` are the route's variables, each a template text; ``lookup`` names its table."""
 
     route: str
     helpdesk: str
     policy: Policy
     ticket: TicketSpec
     vars: Mapping[str, str] = field(default_factory=dict)
+    lookup: str = ""
 
     def to_bytes(self) -> bytes:
         """Canonical JSON."""
@@ -111,4 +112,5 @@ def plan_from_bytes(data: bytes) -> Plan:
             escalated=ticket.get("escalated", {}),  # absent in plans of earlier versions
         ),
         vars=raw["vars"],
+        lookup=raw.get("lookup", ""),  # as above
     )

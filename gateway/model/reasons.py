@@ -55,6 +55,7 @@ class Reason(StrEnum):
     THREAD_UNVERIFIED = "thread_unverified"
     THREAD_CLOSED = "thread_closed"
     TIME_WITHOUT_ZONE = "time_without_zone"
+    LOOKUP_MISSING = "lookup_missing"
     RENDER_FAILED = "render_failed"
     CLOSE_UNSUPPORTED = "close_unsupported"
     REOPEN_UNSUPPORTED = "reopen_unsupported"
@@ -149,6 +150,7 @@ _SENTENCES: dict[Reason, str] = {
     Reason.THREAD_UNVERIFIED: "The mail refers to a ticket, but the check of its sender failed; it was not added there.",
     Reason.THREAD_CLOSED: "The mail refers to a ticket that takes no more (`reopen_within`); it was not added there.",
     Reason.TIME_WITHOUT_ZONE: "The sender's time bears no zone and the source has no `timezone`; the order of receipt counts.",
+    Reason.LOOKUP_MISSING: "A look-up that the route needs has no row for the event; add one, or a `default`.",
     Reason.RENDER_FAILED: "A ticket template failed; the built-in plain template was used.",
     Reason.CLOSE_UNSUPPORTED: "This helpdesk closes nothing over its API; a quiet follow-up says that the problem is over.",
     Reason.REOPEN_UNSUPPORTED: "This helpdesk has no call to reopen; a follow-up that reopens the ticket was sent.",

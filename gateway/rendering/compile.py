@@ -100,8 +100,11 @@ def compile_plan(
     policy: Policy,
     folder: str = "templates",
     file: str = "routes.yaml",
+    lookup: str = "",
 ) -> Plan:
-    """The plan of a route that makes tickets. ``folder`` and ``file`` are how errors name where things stand.
+    """The plan of a route that makes tickets.
+
+    ``folder`` and ``file`` are how errors name where things stand. ``lookup`` names the route's own table.
 
     Raises:
         TemplateErrors: with all faults at once.
@@ -139,7 +142,7 @@ def compile_plan(
         errors += check_template("text", Template(place_of(file, name, path), text), path)
     if errors:
         raise TemplateErrors(errors)
-    return Plan(route=name, helpdesk=ticket.helpdesk, policy=policy, ticket=spec, vars=dict(variables))
+    return Plan(route=name, helpdesk=ticket.helpdesk, policy=policy, ticket=spec, vars=dict(variables), lookup=lookup)
 
 
 def place_of(file: str, route: str, path: tuple[str | int, ...]) -> str:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from markupsafe import Markup
 
 from gateway.model.event import Event
 from gateway.model.incident import Incident
+from gateway.rendering.row import Row
 from gateway.rendering.sanitise import MAX_TEXT, clean, is_showable, safe_html
 from gateway.rendering.words import words
 
@@ -22,8 +24,8 @@ class Context:
 
     ``vars`` are the variables that routing found (named groups of a match); the route's own ``vars`` are templates and
     are added by rendering. ``joined`` are the members (source, origin key) that came by this delivery. ``warnings`` are what
-    the parser could not understand. ``incident`` is the incident as it stands after the event. Instants are seconds since the
-    epoch.
+    the parser could not understand. ``incident`` is the incident as it stands after the event. ``lookup`` is the
+    row of the route's own table, ``lookups`` are those of all others by name. Instants are seconds since the epoch.
     """
 
     event: Event
@@ -38,6 +40,8 @@ class Context:
     warnings: tuple[str, ...] = ()
     vars: Mapping[str, str] = field(default_factory=dict)
     joined: frozenset[tuple[str, str]] = frozenset()
+    lookup: Row = field(default_factory=partial(Row, why="this route has no `lookup`"))
+    lookups: Mapping[str, Row] = field(default_factory=dict)
 
 
 FIELDS: dict[str, frozenset[str]] = {
@@ -58,7 +62,7 @@ FIELDS: dict[str, frozenset[str]] = {
 }
 """The documented names that have fields, and those fields."""
 
-NAMES = frozenset({*FIELDS, "route", "vars", "now", "purpose"})
+NAMES = frozenset({*FIELDS, "route", "vars", "now", "purpose", "lookup", "lookups"})
 """All names that a template may use."""
 
 
@@ -85,7 +89,13 @@ def names_of(context: Context, purpose: str) -> Names:
             "helpdesk": ticket.helpdesk if ticket else "",
         },
         "now": context.now,
+        "lookup": _row(context.lookup),
+        "lookups": {name: _row(row) for name, row in context.lookups.items()},
     }
+
+
+def _row(row: Row) -> Row:
+    return Row({name: clean(text) for name, text in row.items()}, row.why)
 
 
 def with_html(names: Names, event: Event) -> Names:

@@ -22,6 +22,7 @@ from gateway.rendering.budget import DEFAULT_LIMITS, Budget, Limits, OverBudget,
 from gateway.rendering.filters import FILTERS, METHODS, shown
 from gateway.rendering.language import MAX_TEMPLATE, charged, check
 from gateway.rendering.operators import OPERATORS
+from gateway.rendering.row import Row
 from gateway.rendering.words import words
 
 Format = Literal["text", "html"]
@@ -119,7 +120,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         if isinstance(obj, dict):
             if attribute in _MAPPING_METHODS:
                 return getattr(obj, attribute)
-            return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
+            return obj[attribute] if attribute in obj else self.undefined(_why(obj), obj=obj, name=attribute)
         if isinstance(obj, str):
             if attribute in METHODS:
                 return partial(METHODS[attribute], obj)
@@ -138,7 +139,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         try:
             return container[argument]
         except (TypeError, LookupError):
-            return self.undefined(obj=obj, name=str(argument)[:100])
+            return self.undefined(_why(obj), obj=obj, name=str(argument)[:100])
 
     def call(self, context: Names, obj: object, /, *args: object, **kwargs: object) -> object:
         """``obj(...)`` in a template."""
@@ -155,6 +156,11 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return self.undefined(
             f"`{attribute}` of a {kind} is not part of ticket templates; see the filters", exc=SecurityError
         )
+
+
+def _why(obj: object) -> str | None:
+    """Why something has nothing, where it knows."""
+    return (obj.why or None) if isinstance(obj, Row) else None
 
 
 def _names_of(value: tuple[object, ...]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from gateway.model.event import Event, Kind
 from gateway.routing.errors import did_you_mean
@@ -13,13 +13,21 @@ Value: TypeAlias = "str | float | bool | tuple[str, ...] | None"
 Reader: TypeAlias = "Callable[[Subject], Value]"
 
 
+class Columns(Protocol):
+    """What a look-up table says about an event (`gateway.routing.lookups.Lookup`)."""
+
+    def value(self, subject: "Subject", column: str) -> Value:
+        """What a column holds; None where it is absent."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """An event with all that routing may look at.
 
     ``source`` is the source's name, ``source_kind`` its kind. ``peer`` is the address that sent it. ``headers`` are the
     allow-listed ones of its receipt, names in lower case; ``envelope`` is what the door knows beside the body. ``at`` is the
-    instant for which times count: that of the receipt.
+    instant for which times count: that of the receipt. ``lookups`` are the tables by name, ``lookup`` the name of the rule's own.
     """
 
     event: Event
@@ -29,6 +37,8 @@ class Subject:
     headers: tuple[tuple[str, str], ...] = ()
     envelope: Mapping[str, str] = field(default_factory=dict)
     at: float = 0.0
+    lookups: Mapping[str, Columns] = field(default_factory=dict)
+    lookup: str = ""
 
 
 class UnknownField(ValueError):
@@ -130,6 +140,8 @@ _FAMILIES: dict[str, str] = {
     "labels": "One label of the event, by its name.",
     "header": "One header of the request or mail, by its name without case, as far as the source keeps it (several values).",
     "headers": "The same as `header.NAME`.",
+    "lookup": "One column of the row that the rule's own `lookup` found; absent without a row.",
+    "lookups": "One column of a table under `lookups`: `lookups.hosts.site`.",
     "envelope": "What the door knows beside the body: `envelope.path`, `envelope.query`, `envelope.method`.",
 }
 
@@ -155,6 +167,11 @@ def reader_of(path: str) -> Reader:
             return lambda s: s.event.labels.get(name)
         if family == "envelope":
             return lambda s: s.envelope.get(name)
+        if family == "lookup":
+            return lambda s: _column(s, s.lookup, name)
+        if family == "lookups":
+            table, _, column = name.partition(".")
+            return lambda s: _column(s, table, column)
         if family in {"header", "headers"}:
             wanted = name.lower()
             return lambda s: _header(s, wanted)
@@ -217,6 +234,11 @@ def _header(subject: Subject, name: str) -> Value:
     if not values:
         return None
     return values[0] if len(values) == 1 else values
+
+
+def _column(subject: Subject, lookup: str, column: str) -> Value:
+    found = subject.lookups.get(lookup)
+    return None if found is None else found.value(subject, column)
 
 
 def _hint(path: str) -> str:

@@ -33,13 +33,17 @@ class Compiler:
     """Compiles matches and gathers every fault on the way.
 
     ``read_lines(path)`` gives the lines of an ``in_file`` list, or raises OSError or ValueError. ``names`` are the
-    values that a field can have where that is known (``source``, ``source_kind``); equality with another is a fault.
+    values that a field can have where that is known (``source``, ``source_kind``); equality with another is a fault. ``check``
+    has the last word on a field's name; it raises `UnknownField`. ``groups`` and ``fields`` are gathered: the named groups, and
+    the fields that are tested.
     """
 
     read_lines: Callable[[str], frozenset[str]]
     names: Mapping[str, Collection[str]] = field(default_factory=dict)
     errors: list[RuleError] = field(default_factory=list)
     groups: set[str] = field(default_factory=set)
+    check: Callable[[str], None] = lambda _path: None
+    fields: set[str] = field(default_factory=set)
 
     def match(self, raw: JsonValue, place: Path, *, trace: Path = ("match",), depth: int = 0) -> Every:
         """Compile one match. ``place`` leads to it in the file, ``trace`` is how clauses are named in a trace.
@@ -86,9 +90,11 @@ class Compiler:
     def _field(self, name: str, raw: JsonValue, place: Path, trace: Path, depth: int) -> Node | None:
         try:
             read = reader_of(name)
+            self.check(name)
         except UnknownField as unknown:
             self._fault(place, str(unknown), unknown.hint)
             return None
+        self.fields.add(name)
         return self._value(name, read, raw, place, trace, depth)
 
     def _value(self, name: str, read: Reader, raw: JsonValue, place: Path, trace: Path, depth: int) -> Node | None:

@@ -1,7 +1,8 @@
 """Routing: the rules in their order, compiled once, and the decision with its trace."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import orjson
 
@@ -10,6 +11,7 @@ from gateway.model.decision import Chosen, Clause, Decision, RuleTrace
 from gateway.routing.clauses import Every, Within
 from gateway.routing.errors import RuleError, RuleErrors, did_you_mean
 from gateway.routing.fields import Subject, UnknownField, reader_of
+from gateway.routing.lookups import Lookups, check_column, references
 from gateway.routing.matchers import Compiler
 from gateway.routing.schedules import Schedule
 
@@ -23,6 +25,8 @@ class _Rule:
     test: Every
     groups: tuple[str, ...]
     stops: bool
+    lookup: str = ""  # its own
+    reads: tuple[str, ...] = ()  # the look-ups that its tests name
 
     def chosen(self, subject: Subject) -> Chosen:
         if not self.groups:
@@ -41,6 +45,7 @@ class Router:
     unrouted: Unrouted
     warnings: tuple[RuleError, ...] = ()
     _rules: tuple[_Rule, ...] = field(default=(), repr=False)
+    _reads: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     def decide(self, subject: Subject, *, trace: bool = True, brief: bool = False) -> Decision:
         """Which routes take the event. The first match wins, but for ``then: continue``.
@@ -53,6 +58,8 @@ class Router:
         chosen: list[Chosen] = []
         traces: list[RuleTrace] = []
         for rule in self._rules:
+            if rule.lookup != subject.lookup:
+                subject = replace(subject, lookup=rule.lookup)
             if trace:
                 clauses: list[Clause] = []
                 attempt = rule.test.trace_briefly if brief else rule.test.trace
@@ -65,6 +72,10 @@ class Router:
                 if rule.stops:
                     break
         return Decision(tuple(chosen), tuple(traces))
+
+    def reads(self, route: str) -> tuple[str, ...]:
+        """The look-ups that a route's match names."""
+        return self._reads.get(route, ())
 
     def groups(self, route: str) -> tuple[str, ...]:
         """The variables that a route's match gives: the named groups of its regular expressions."""
@@ -79,12 +90,14 @@ def compile_routes(
     sources: Collection[str] = (),
     source_kinds: Collection[str] = (),
     schedules: Mapping[str, Schedule] | None = None,
+    lookups: Lookups | None = None,
+    own: Sequence[str] = (),
 ) -> Router:
     """Compile the rules.
 
     ``read_lines(path)`` gives the lines of an ``in_file`` list and may raise OSError or ValueError. ``sources`` and
     ``source_kinds`` are the names that exist; with them, a rule that names another is a fault. ``schedules`` are what `when` may
-    name.
+    name. ``lookups`` are all tables; ``own`` names that of each rule, and behind them that of ``unrouted``.
 
     Raises:
         RuleErrors: with all faults at once.
@@ -95,20 +108,26 @@ def compile_routes(
     seen: dict[str, int] = {}
     for index, route in enumerate(routes):
         place = ("routes", index)
-        compiler = Compiler(read_lines, names, errors)
+        lookup = own[index] if index < len(own) else ""
+        check = partial(check_column, own=lookup, lookups=lookups or {})
+        compiler = Compiler(read_lines, names, errors, check=check)
         test = compiler.match(dict(route.match), (*place, "match"))
         if route.when is not None:
             times = _times(route.when, (*place, "when"), schedules or {}, errors)
             test = Every("", (*test.parts, *times))
-        rules.append(_Rule(route.name, test, tuple(sorted(compiler.groups)), route.then == "stop"))
-        errors += _faults(route, place, seen.setdefault(route.name, index), index)
-    errors += _key_faults(unrouted.incident, (UNROUTED, "incident"))
+        reads = tuple(dict.fromkeys(name for path in sorted(compiler.fields) for name in references(path, lookup)))
+        rules.append(_Rule(route.name, test, tuple(sorted(compiler.groups)), route.then == "stop", lookup, reads))
+        errors += _faults(route, place, seen.setdefault(route.name, index), index, check)
+    check = partial(check_column, own=own[len(routes)] if len(own) > len(routes) else "", lookups=lookups or {})
+    errors += _key_faults(unrouted.incident, (UNROUTED, "incident"), check)
     if not unrouted.dead_letter and unrouted.ticket is None:
         told = "events that no route takes would be lost without a trace"
         errors.append(RuleError((UNROUTED, "dead_letter"), told, "leave it true, or give `unrouted` a ticket section"))
     if errors:
         raise RuleErrors(errors)
-    return Router({route.name: route for route in routes}, unrouted, _unreachable(routes), tuple(rules))
+    by_name = {route.name: route for route in routes}
+    reads_of = {rule.name: rule.reads for rule in rules if rule.reads}
+    return Router(by_name, unrouted, _unreachable(routes), tuple(rules), reads_of)
 
 
 def decision_json(decision: Decision) -> bytes:
@@ -133,8 +152,10 @@ def _times(
     return found
 
 
-def _faults(route: Route, place: tuple[str | int, ...], first: int, index: int) -> list[RuleError]:
-    errors = _key_faults(route.incident, (*place, "incident"))
+def _faults(
+    route: Route, place: tuple[str | int, ...], first: int, index: int, check: Callable[[str], None]
+) -> list[RuleError]:
+    errors = _key_faults(route.incident, (*place, "incident"), check)
     if first != index:
         told = f"route {first + 1} is called {route.name!r} too"
         errors.append(RuleError((*place, "name"), told, "every route needs a name of its own"))
@@ -148,7 +169,9 @@ def _faults(route: Route, place: tuple[str | int, ...], first: int, index: int) 
     return errors
 
 
-def _key_faults(incident: IncidentPolicy, place: tuple[str | int, ...]) -> list[RuleError]:
+def _key_faults(
+    incident: IncidentPolicy, place: tuple[str | int, ...], check: Callable[[str], None]
+) -> list[RuleError]:
     if incident.key is None:
         return []
     if not incident.key:
@@ -157,6 +180,7 @@ def _key_faults(incident: IncidentPolicy, place: tuple[str | int, ...]) -> list[
     for index, name in enumerate(incident.key):
         try:
             reader_of(name)
+            check(name)
         except UnknownField as unknown:
             errors.append(RuleError((*place, "key", index), str(unknown), unknown.hint))
     return errors

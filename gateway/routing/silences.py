@@ -1,13 +1,15 @@
 """Silences made ready to be tried on events. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from gateway.model.json import JsonValue
 from gateway.model.silence import Silence
 from gateway.routing.clauses import Every
 from gateway.routing.errors import RuleError, path_text
 from gateway.routing.fields import Subject
+from gateway.routing.lookups import Lookups, check_column
 from gateway.routing.matchers import Compiler
 
 LONGEST = 366 * 86400.0
@@ -46,8 +48,8 @@ class Silencer:
         return one.starts_at <= subject.at < one.ends_at and not subject.event.ends_problem and self.test.holds(subject)
 
 
-def compile_silence(silence: Silence) -> Silencer:
-    """Make it ready.
+def compile_silence(silence: Silence, lookups: Lookups | None = None) -> Silencer:
+    """Make it ready. With ``lookups`` a column that is not there is refused; it can never match.
 
     Raises:
         UnfitSilence: its match is wrong or matches everything, it lasts no time or too long, or nobody says why.
@@ -69,7 +71,7 @@ def compile_silence(silence: Silence) -> Silencer:
         hint = "what shall never make a ticket is a route with `drop`"
         raise UnfitSilence("ends_at", "a silence lasts a year at most", hint)
     errors: list[RuleError] = []
-    test = Compiler(_no_files, {}, errors).match(dict(silence.match), ("match",))
+    test = Compiler(_no_files, {}, errors, check=_named(lookups)).match(dict(silence.match), ("match",))
     if errors:
         first = errors[0]
         raise UnfitSilence(path_text(first.path), first.message, first.hint, "\n".join(map(str, errors)))
@@ -99,6 +101,13 @@ def compile_silences(silences: Sequence[Silence], now: float) -> tuple[Silencer,
             except UnfitSilence:
                 continue
     return tuple(ready)
+
+
+def _named(lookups: Lookups | None) -> Callable[[str], None]:
+    """A silence stands outside of all rules, so it has no look-up of its own."""
+    if lookups is None:
+        return lambda path: check_column(path, "", {}) if path.startswith("lookup.") else None
+    return partial(check_column, own="", lookups=lookups)
 
 
 def _no_files(_path: str) -> frozenset[str]:

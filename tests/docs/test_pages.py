@@ -31,6 +31,7 @@ from tests.docs.pages import ROOT, Block, all_blocks, anchors, blocks, inline_co
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _FILE = re.compile(r"(?:deploy|gateway|docs|templates|lock|tests|bench)/[\w./-]*\w|Dockerfile|Makefile|LICENSE")
 _FILE_SECRET = re.compile(r"\$\{file:([^}]+)\}")
+_TABLE = re.compile(r"file: ([\w-]+\.csv)")
 _CALL = re.compile(r"(?:^|[\s/\"])ticket-gateway (?=[a-z-])([^|;&\n#]*)")
 
 
@@ -229,13 +230,15 @@ def completed(block: Block, folder: Path) -> Path | None:
     """The block as a whole file, with the secrets it names; None for a fragment of something deeper."""
     content = plain(read_document(block.text.encode()).root)
     assert isinstance(content, dict), f"{block} is no section"
-    if not content.keys() <= set(WHOLE):
+    if not content.keys() <= {*WHOLE, "lookup", "include"}:
         return None
     for name in _FILE_SECRET.findall(block.text):
         secret = folder / name
         secret.parent.mkdir(parents=True, exist_ok=True)
         secret.write_text("5A4DB0C05A4DB0C05A4DB0C05A4DB0C0\n", encoding="utf-8")
         secret.chmod(0o600)
+    for name in _TABLE.findall(block.text):
+        (folder / name).write_text(blocks(block.page, "text")[0].text, encoding="utf-8")
     file = folder / "routes.yaml"
     file.write_text(("" if "version" in content else "version: 1\n") + block.text, encoding="utf-8")
     (folder / "templates").symlink_to(ROOT / "templates")
