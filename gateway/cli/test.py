@@ -70,7 +70,11 @@ def test(
     else:
         _tell(path, results, unreached, verbose=verbose)
     if update and not well:
-        sys.exit(_update(path, config, results, as_json=as_json))
+        left = _update(path, config, results, as_json=as_json)
+        config = _load(path)
+        well = not left and all(result.well for result in run.run_tests(config, chosen))
+        if not well:
+            show(f"{path}: not all is well now; run the tests again", err=True)
     sys.exit(0 if well and not (strict and unreached) else 1)
 
 

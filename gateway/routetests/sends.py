@@ -18,10 +18,11 @@ from gateway.model.ids import new_id
 from gateway.model.receipt import NewReceipt, Parsed, Receipt
 from gateway.receive.delivery_keys import duplicate_key, kept_headers
 from gateway.receive.messages import message_of, read_file
-from gateway.receive.smtp.envelope import SEPARATOR
+from gateway.receive.smtp.envelope import Envelope, Recipient
 from gateway.receive.smtp.mailroom import MEDIA_TYPE, recipients_of
 from gateway.receive.smtp.mailroom import duplicate_key as mail_key
-from gateway.sources.protocol import SourceKind
+from gateway.receive.smtp.recipients import Recipients
+from gateway.sources.protocol import Malformed, SourceKind
 from gateway.sources.text import names_key
 
 DOOR = "test"
@@ -35,6 +36,7 @@ def receipt_of(send: Send, settings: SourceSettings, kind: SourceKind, folder: P
 
     Raises:
         gateway.receive.messages.Unreadable: its file cannot be read.
+        Malformed: the door would not take it.
     """
     if kind.threads and not (send.json_ is not None or send.form is not None):
         return _mail(send, settings, folder, now)
@@ -119,16 +121,20 @@ def _recorded(send: Send, folder: Path, now: float) -> NewReceipt:
 def _mail(send: Send, settings: SourceSettings, folder: Path, now: float) -> NewReceipt:
     content = _recorded(send, folder, now).body if send.is_recorded else _written(send, settings, now)
     head = content.replace(b"\r\n", b"\n").partition(b"\n\n")[0].decode("utf-8", "replace")
-    sender = _addresses(head, "from")[:1]
-    recipients = _addresses(head, "to", "cc") or _ours(settings)
-    mail_from = "".join(sender)
+    mail_from = "".join(_addresses(head, "from")[:1])
+    ours = Recipients({send.source: recipients_of(settings)})
+    named = _addresses(head, "to", "cc")
+    taken = [Recipient(each, send.source, owner.subaddress) for each in named if (owner := ours.find(each)) is not None]
+    if not taken and send.to and recipients_of(settings):
+        raise Malformed(f"550 5.1.1 {', '.join(named)} is not an address of {send.source}")
+    envelope = Envelope("smtp", mail_from, tuple(taken or [Recipient(each, send.source) for each in _ours(settings)]))
     return NewReceipt(
         id=new_id(),
         source=send.source,
         received_at=now,
         body=content,
         content_type=MEDIA_TYPE,
-        envelope={"door": "smtp", "mail_from": mail_from, "rcpt_to": SEPARATOR.join(recipients)},
+        envelope=envelope.fields(send.source),
         duplicate_key=mail_key(mail_from, content, settings.retry_horizon),
     )
 

@@ -124,7 +124,7 @@ class World:
             self.recorder.say(What.FAULT, str(error))
             return
         except Malformed as error:
-            self.recorder.say(What.REFUSED, f"400: {error.message}{f' ({error.place})' if error.place else ''}")
+            self.recorder.say(What.REFUSED, f"{error.message}{f' ({error.place})' if error.place else ''}")
             return
         accepted = await self.pipeline.accept(new)
         if accepted.duplicate_of is not None:

@@ -65,7 +65,7 @@ routes:
       confirm: 90s
       repeat: {append_every: 1h}
       escalate: append
-      recover: {action: close, hold: 5m, orphan: ignore}
+      recover: {action: close, hold: 5m, only_if_untouched: true, orphan: ignore}
       reopen_within: 3d
       flap: {changes: 6, within: 30m}
       expire: {after: 14d, then: note}
@@ -294,6 +294,9 @@ def test_a_recorded_request_and_a_mail_go_through_their_own_parsers(tmp_path: Pa
     - at: 11m
       send: {source: support, from: jane@customer.example, title: "Re: Hilfe", text: wieder da, in_reply_to: a@customer.example}
       expect: {append: {body: wieder da}, create: 0}
+- name: addresses count as at the door
+  steps:
+    - {at: 0s, send: {source: support, text: hello, to: nobody@elsewhere.example}, expect: {actions: 0, open_incidents: 0}}
 - name: a form, a body that is refused, one that nobody can read
   steps:
     - {at: 0s, send: {source: nagios, form: {NOTIFICATIONTYPE: PROBLEM, HOSTNAME: web1, HOSTSTATE: DOWN}}}
