@@ -99,12 +99,12 @@ def _helpdesk(subject: Subject, path: Path, name: object) -> Iterator[Note]:
 
 
 def _expects(subject: Subject, path: Path, expect: Expect) -> Iterator[Note]:
-    for kind in ActionKind:
-        wanted = getattr(expect, kind.value)
+    for name in (*(kind.value for kind in ActionKind), "skipped"):
+        wanted = getattr(expect, name)
         if isinstance(wanted, dict):
-            yield from _fields(subject, (*path, kind.value), wanted)
+            yield from _fields(subject, (*path, name), wanted)
         for index, one in enumerate(wanted if isinstance(wanted, list) else ()):
-            yield from _fields(subject, (*path, kind.value, index), one)
+            yield from _fields(subject, (*path, name, index), one)
     if isinstance(expect.tickets, dict):
         for name in expect.tickets:
             yield from _helpdesk(subject, (*path, "tickets", name), name)

@@ -133,6 +133,10 @@ class Expect(Section):
     reopen: Amount | None = Field(default=None, description="Tickets that were opened again.")
     update: Amount | None = Field(default=None, description="Tickets whose fields were changed.")
     actions: Count | None = Field(default=None, description="All these together.")
+    skipped: Amount | None = Field(
+        default=None,
+        description="Actions that were not made after all: a ticket that a person has worked on is not closed.",
+    )
     tickets: Count | dict[str, Count] | None = Field(
         default=None, description="Tickets that there are now: in all helpdesks together, or by helpdesk."
     )

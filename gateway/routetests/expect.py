@@ -11,7 +11,8 @@ from gateway.routetests.looks import WORDS_OF, look
 from gateway.routetests.record import Happening, What
 from gateway.routetests.world import Standing
 
-ACTIONS: tuple[ActionKind, ...] = tuple(ActionKind)
+ACTIONS: tuple[str, ...] = (*(kind.value for kind in ActionKind), "skipped")
+"""Expectations of what was done, or not done after all."""
 MOST_SHOWN = 160
 """Characters of a value that a message shows."""
 
@@ -39,7 +40,7 @@ def mismatches(expect: Expect, since: Sequence[Happening], standing: Standing) -
         if wanted is None:
             found.append(Mismatch(at, "a value", "nothing is written", actual(name, since, standing)))
         elif name in ACTIONS:
-            found += _actions(at, ActionKind(name), wanted, since)
+            found += _actions(at, name, wanted, since)
         else:
             found += _plain(at, name, wanted, since, standing)
     return found
@@ -49,7 +50,7 @@ def actual(name: str, since: Sequence[Happening], standing: Standing) -> JsonVal
     """What an expectation of this name would have to say."""
     match name:
         case "actions":
-            return sum(one.action is not None for one in since)
+            return sum(one.action is not None and not one.skipped for one in since)
         case "tickets":
             return sum(standing.tickets.values())
         case "open_incidents":
@@ -62,12 +63,12 @@ def actual(name: str, since: Sequence[Happening], standing: Standing) -> JsonVal
             return _short(list(dict.fromkeys(one.route for one in since if one.what is What.EVENT and one.route)))
         case "reason":
             return _short(list(dict.fromkeys(reason for one in since for reason in one.reasons)))
-    return len(_of(ActionKind(name), since))
+    return len(_of(name, since))
 
 
 def everything(since: Sequence[Happening], standing: Standing) -> dict[str, JsonValue]:
     """All that an empty expectation could say."""
-    counts = {kind.value: actual(kind.value, since, standing) for kind in ACTIONS}
+    counts = {name: actual(name, since, standing) for name in ACTIONS}
     told: dict[str, JsonValue] = {name: count for name, count in counts.items() if count}
     told["tickets"] = actual("tickets", since, standing)
     for name in ("dead_letters", "dropped"):
@@ -76,44 +77,44 @@ def everything(since: Sequence[Happening], standing: Standing) -> dict[str, Json
     return told
 
 
-def _of(kind: ActionKind, since: Sequence[Happening]) -> list[Happening]:
-    return [one for one in since if one.action is kind]
+def _of(name: str, since: Sequence[Happening]) -> list[Happening]:
+    if name == "skipped":
+        return [one for one in since if one.skipped]
+    return [one for one in since if one.action == name and not one.skipped]
 
 
-def _actions(at: Path, kind: ActionKind, wanted: object, since: Sequence[Happening]) -> list[Mismatch]:
-    made = _of(kind, since)
+def _actions(at: Path, name: str, wanted: object, since: Sequence[Happening]) -> list[Mismatch]:
+    made = _of(name, since)
     if isinstance(wanted, int):
         if len(made) == wanted:
             return []
-        return [Mismatch(at, f"{wanted} {kind.value}", _listed(kind, made, since), len(made))]
+        return [Mismatch(at, f"{wanted} {name}", _listed(name, made, since), len(made))]
     several = wanted if isinstance(wanted, list) else [wanted]
     if len(made) != len(several):
-        words = f"{len(several)} {kind.value} with {shown(several if len(several) > 1 else several[0])}"
-        return [Mismatch(at, words, _listed(kind, made, since), len(made))]
+        words = f"{len(several)} {name} with {shown(several if len(several) > 1 else several[0])}"
+        return [Mismatch(at, words, _listed(name, made, since), len(made))]
     found: list[Mismatch] = []
     for index, (fields, one) in enumerate(zip(several, made, strict=True)):
-        found += _fields((*at, index) if isinstance(wanted, list) else at, kind, fields, one)
+        found += _fields((*at, index) if isinstance(wanted, list) else at, name, fields, one)
     return found
 
 
-def _fields(at: Path, kind: ActionKind, fields: Fields, made: Happening) -> list[Mismatch]:
+def _fields(at: Path, action: str, fields: Fields, made: Happening) -> list[Mismatch]:
     found = []
     for name, wanted in fields.items():
         seen = made.seen.get(name)
         if not look(name, wanted)(seen):
             part = "with" if name in WORDS_OF and isinstance(wanted, str) else "="
             has = shown(seen) if name in made.seen else "no such field"
-            found.append(Mismatch((*at, name), f"{kind.value}: {name} {part} {shown(wanted)}", f"{name} = {has}", seen))
+            found.append(Mismatch((*at, name), f"{action}: {name} {part} {shown(wanted)}", f"{name} = {has}", seen))
     return found
 
 
-def _listed(kind: ActionKind, made: Sequence[Happening], since: Sequence[Happening]) -> str:
-    told = [f"{len(made)} {kind.value}"]
-    substitute = f"{kind.value}_unsupported"
+def _listed(name: str, made: Sequence[Happening], since: Sequence[Happening]) -> str:
+    told = [f"{len(made)} {name}"]
+    substitute = f"{name}_unsupported"
     if any(substitute in one.reasons for one in since):
-        told.append(
-            f"(this helpdesk cannot {kind.value}: it got a follow-up instead; expect `append` with that reason)"
-        )
+        told.append(f"(this helpdesk cannot {name}: it got a follow-up instead; expect `append` with that reason)")
     return " ".join(told)
 
 

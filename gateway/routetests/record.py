@@ -26,7 +26,8 @@ class Happening:
     """One thing that happened.
 
     ``after`` is the time since the test began. ``reasons`` are those that were given, the first one first. ``action`` is set
-    where a helpdesk was changed; ``seen`` is then what can be expected of it, ``told`` the part of it that people look at.
+    where a helpdesk was changed, or, with ``skipped``, was not after all; ``seen`` is then what can be expected of it, ``told`` the
+    part of it that people look at.
     ``trace`` are the rules as they were tried, ``reached`` those that took the event. ``dropped`` is the reason of the rule that
     dropped it.
     """
@@ -37,6 +38,7 @@ class Happening:
     reasons: tuple[str, ...] = ()
     route: str = ""
     action: ActionKind | None = None
+    skipped: bool = False
     helpdesk: str = ""
     seen: Mapping[str, JsonValue] = field(default_factory=dict)
     told: Mapping[str, JsonValue] = field(default_factory=dict)

@@ -134,7 +134,7 @@ def _happening(one: Happening) -> JsonObject:
         "route": one.route,
     }
     if one.action is not None:
-        found |= {"action": one.action.value, "helpdesk": one.helpdesk, "seen": dict(one.seen)}
+        found |= {"action": one.action.value, "skipped": one.skipped, "helpdesk": one.helpdesk, "seen": dict(one.seen)}
     if one.trace:
         found["trace"] = list(one.trace)
     return found

@@ -81,7 +81,7 @@ class Recorder:
         }.get(step.status, f"{action.kind.value} in {step.helpdesk}: {step.status.value}")
         if outcome.detail and step.status is not ActionStatus.DELIVERED:
             words += f": {outcome.detail}"
-        done = step.status is ActionStatus.DELIVERED
+        done = step.status in {ActionStatus.DELIVERED, ActionStatus.SKIPPED}
         self.happened.append(
             Happening(
                 self._after(),
@@ -90,6 +90,7 @@ class Recorder:
                 reasons,
                 action.route,
                 action=action.kind if done else None,
+                skipped=step.status is ActionStatus.SKIPPED,
                 helpdesk=step.helpdesk,
                 seen=(seen := self._seen(action, ticket, reasons) if done else {}),
                 told={name: seen[name] for name in ("title", "state", *action.draft.fields) if seen.get(name)},

@@ -222,6 +222,21 @@ def test_an_agent_may_close_a_ticket_and_a_relapse_opens_it_again(tmp_path: Path
     assert "expected  a ticket to close\n  happened  there is none" in run(path).output
 
 
+def test_what_a_person_did_counts(tmp_path: Path) -> None:
+    passed(
+        tmp_path,
+        """\
+- name: somebody answered, so the ticket stays open
+  steps:
+    - {at: 0s, send: {source: nagios, host: web1}}
+    - {at: 10m, agent: {zammad: answer}}
+    - {at: 20m, send: {source: nagios, kind: recovery, host: web1}}
+    - {at: 30m, expect: {create: 1, close: 0, skipped: {reason: touched}, actions: 1}}
+""",
+        HEAD.replace("recover: {hold: 5m}", "recover: {hold: 5m, only_if_untouched: true}"),
+    )
+
+
 def test_a_kind_without_a_stand_in_is_prepared_by_its_connector_and_never_called(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
