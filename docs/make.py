@@ -69,6 +69,7 @@ EXAMPLES: dict[str, str] = {
     "Matcher": 'glob: ["db-*", "sql-*"]',
     "Ticket": 'helpdesk: osticket\ntemplate: alert\ntitle: "[{{ event.severity }}] {{ event.host }}"\n'
     'fields:\n  priority: {from: severity, table: {critical: high, "*": normal}}',
+    "Fallback": "helpdesk: osticket\nafter: 15m\nfields: {priority: 2}",
     "IncidentPolicy": "key: [host, service]\nrepeat: {append_every: 1h}\nrecover: {action: close}\nreopen_within: 3d",
     "RouteTest": "name: an alarm makes one ticket\nsteps:\n  - {at: 0s, send: {source: nagios, host: web1}, expect: {create: 1}}\n"
     "  - {at: 1h, send: {source: nagios, kind: recovery, host: web1}, expect: {close: 1}}",

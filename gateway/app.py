@@ -124,7 +124,7 @@ class Gateway:
             self.journal,
             self.rules,
             self._observer,
-            wake_delivery=self._wake,
+            wake_delivery=self.wake_delivery,
             first_call=self._first_call,
             examine=self._sender_checks.verify,
             clock=self._clock,
@@ -353,7 +353,13 @@ class Gateway:
         settings = self.config.helpdesks[name]
         http = HelpdeskHttp(settings)
         delivery = Delivery(
-            self.rules.connectors[name], settings, self.journal, http, self._observer, clock=self._clock
+            self.rules.connectors[name],
+            settings,
+            self.journal,
+            http,
+            self._observer,
+            clock=self._clock,
+            reachable=lambda other: other in self._deliveries and not self.rules.shows_only(other),
         )
         task = self._run(delivery.run(), f"delivery to {name}", keep=False)
         self._deliveries[name] = (delivery, http, task)
@@ -377,7 +383,8 @@ class Gateway:
     def _desk(self, name: str) -> Delivery | None:
         return self._deliveries[name][0] if name in self._deliveries else None
 
-    def _wake(self, helpdesks: Iterable[str]) -> None:
+    def wake_delivery(self, helpdesks: Iterable[str]) -> None:
+        """There may be something to do for these helpdesks."""
         for name in helpdesks:
             if name in self._deliveries:
                 self._deliveries[name][0].wake()
@@ -389,7 +396,7 @@ class Gateway:
 
     def _wake_all(self) -> None:
         self.pipeline.wake()
-        self._wake(self._deliveries)
+        self.wake_delivery(self._deliveries)
 
     async def _maintain(self) -> None:
         """Delete what is old enough, a little at a time."""
@@ -511,11 +518,15 @@ class _Observer:
             outcome=outcome,
             ticket=step.outcome.ticket.number if step.outcome.ticket is not None else "",
             seconds=round(step.seconds, 4),
+            to=step.fell_back_to,
         )
         if step.status.value == "dead":
             structlog.get_logger().error(
                 "dead letter", reason=reason, action=action.id, helpdesk=step.helpdesk, detail=step.outcome.detail
             )
+        if step.fell_back_to:
+            metrics.fell_back(step.helpdesk, step.fell_back_to, outcome)
+            self._gateway.wake_delivery([step.fell_back_to])
         self._gateway.pipeline.tickets.step(step)
 
     def ticket(self, action: Action, ticket: TicketRef) -> None:

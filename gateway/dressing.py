@@ -7,12 +7,13 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.config.values import duration_text
+from gateway.incidents.machine import elsewhere
 from gateway.incidents.persons import with_rules
 from gateway.incidents.threads import Verdict, is_unverified
 from gateway.incidents.transition import Purpose, Wish
-from gateway.journal.protocol import HeldAction
+from gateway.journal.protocol import HeldAction, Variant
 from gateway.judging import Routed, RoutedEvent
-from gateway.model.action import ActionKind, AttachmentRef, NewAction, TicketDraft
+from gateway.model.action import ActionKind, AttachmentRef, Elsewhere, NewAction, TicketDraft
 from gateway.model.event import Attachment, Event, Kind
 from gateway.model.ids import marker_of, new_id
 from gateway.model.incident import Deadline, Incident, TimerKind
@@ -54,13 +55,13 @@ def reason_of(wish: Wish) -> Reason:
 class Occasion:
     """What actions are issued for: an event of a receipt, or one firing of a timer.
 
-    ``cause`` names it. ``ordinal`` is asked once for each action, in their order, and tells those of one cause apart in their
-    markers. ``at`` is in seconds since the epoch.
+    ``cause`` names it. ``ordinal`` is asked once for each action of a helpdesk, in their order, and tells those of one cause apart
+    in their markers. ``at`` is in seconds since the epoch.
     """
 
     cause: str
     at: float
-    ordinal: Callable[[ActionKind], int]
+    ordinal: Callable[[str, ActionKind], int]
 
 
 def dress(
@@ -74,7 +75,51 @@ def dress(
     """What is to be done as actions, split where the helpdesk cannot take all of it in one call.
 
     Their numbers go on from the incident's. ``references``: what the first of them may tell its helpdesk of the mail behind it.
+    While the incident has no ticket they bear what is done in their place at the plan's fallbacks.
     """
+    variants = {one.helpdesk: one for one in action.variants}
+    here = variants.get(plan.helpdesk)  # it was rendered before the incident fell back
+    given = replace(action, kind=here.kind, draft=here.draft) if here is not None else action
+    if given.kind not in rules.abilities(plan.helpdesk)[0]:  # kept since before, for another helpdesk
+        given = replace(given, kind=ActionKind.APPEND)
+    actions = _at_helpdesk(given, occasion, incident, plan, rules, references)
+    if incident.ticket is not None or not plan.fallbacks:
+        return actions
+    others: list[Elsewhere] = []
+    for other in plan.fallbacks:
+        there = variants.get(other.plan.helpdesk)
+        if there is None:
+            continue
+        told = replace(there.draft, reasons=(*there.draft.reasons, Reason.FELL_BACK))
+        moved = replace(action, kind=there.kind, draft=told)
+        done = tuple(_at_helpdesk(moved, occasion, incident, other.plan, rules, references))
+        others.append(Elsewhere(other.plan.helpdesk, other.digest, other.after, done))
+    first, *parts = actions
+    nothing = tuple(replace(other, actions=()) for other in others)
+    return [replace(first, elsewhere=tuple(others)), *(replace(part, elsewhere=nothing) for part in parts)]
+
+
+def variants_of(
+    wish: Wish, incident: Incident, plan: Plan, rules: Ruleset, render: Callable[[Plan, Wish], TicketDraft]
+) -> tuple[Variant, ...]:
+    """What a wish is at the fallbacks of a plan, as long as the incident may fall back: until it has a ticket."""
+    if incident.ticket is not None:
+        return ()
+    found: list[Variant] = []
+    for other in plan.fallbacks:
+        there = elsewhere(wish, other.plan, *rules.abilities(other.plan.helpdesk))
+        found.append(Variant(other.plan.helpdesk, there.kind, render(other.plan, there)))
+    return tuple(found)
+
+
+def _at_helpdesk(
+    action: HeldAction,
+    occasion: Occasion,
+    incident: Incident,
+    plan: Plan,
+    rules: Ruleset,
+    references: tuple[str, ...],
+) -> list[NewAction]:
     connector = rules.connectors.get(plan.helpdesk)
     parts: Sequence[TicketDraft] = (
         connector.split(action.kind, action.draft) if connector is not None else (action.draft,)
@@ -82,7 +127,7 @@ def dress(
     actions: list[NewAction] = []
     for position, part in enumerate(parts):
         kind = action.kind if position == 0 else ActionKind.APPEND
-        ordinal = occasion.ordinal(kind)
+        ordinal = occasion.ordinal(plan.helpdesk, kind)
         marker = marker_of(
             cause=occasion.cause, route=plan.route, helpdesk=plan.helpdesk, kind=kind.value, ordinal=ordinal
         )

@@ -10,12 +10,13 @@ with `fired_timer`, in the receipt's own transaction. Both ways give the same ac
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Protocol
 
-from gateway.dressing import Occasion, dress, render_timer
+from gateway.dressing import Occasion, dress, render_timer, variants_of
 from gateway.incidents.machine import possible
 from gateway.incidents.timers import Outage, fire, outage_of
 from gateway.incidents.transition import Purpose, Transition, Wish
@@ -31,6 +32,7 @@ from gateway.journal.protocol import (
     NewTimer,
     Processed,
     Timer,
+    Variant,
 )
 from gateway.model.action import ActionKind, NewAction
 from gateway.model.incident import Deadline, Incident, TimerKind
@@ -110,14 +112,16 @@ def fired_timer(
     if transition.incident is None:
         return None
     actions: list[NewAction] = []
+    occasion = _occasion(transition.incident, timer.kind, timer.due_at)
     if transition.release is not None:
-        actions += release(held, transition.incident, plan, transition, rules, timer.due_at)
+        actions += release(held, transition.incident, plan, transition, rules, timer.due_at, occasion)
     after = _counted(transition.incident, actions)
     can_do, substitutes = rules.abilities(plan.helpdesk)
     for wish in transition.wishes:
         can = possible(wish.kind, wish.purpose, can_do, substitutes, quiet=wish.quiet)
-        told = HeldAction(can.kind, render_timer(after, timer, plan, can, rules), transition.reason)
-        actions += dress(told, _occasion(after, timer.kind, timer.due_at, len(actions)), after, plan, rules)
+        variants = _variants(after, timer, plan, can, rules)
+        told = HeldAction(can.kind, render_timer(after, timer, plan, can, rules), transition.reason, variants=variants)
+        actions += dress(told, occasion, after, plan, rules)
         after = _counted(transition.incident, actions)
     if not actions and (after.state, after.flapping) == (incident.state, incident.flapping):
         return Fired(after)  # nothing that anybody need know
@@ -132,8 +136,9 @@ def release(
     transition: Transition,
     rules: Ruleset,
     now: float,
+    occasion: Occasion | None = None,
 ) -> list[NewAction]:
-    """The actions that a timer has kept, to be issued now."""
+    """The actions that a timer has kept, to be issued now; ``occasion`` is that timer's firing, if it is one."""
     assert transition.release is not None
     kept = held.pop((incident.id, transition.release.value), None)
     if kept is None:  # what a stored incident promises is kept, whatever became of the row
@@ -144,9 +149,17 @@ def release(
             quiet=not confirm,
             reopen=False,
         )
-        rendered = render_timer(incident, Deadline(transition.release, now), plan, wish, rules)
-        kept = HeldAction(wish.kind, rendered, transition.reason)
-    return dress(kept, _occasion(incident, transition.release, now), incident, plan, rules)
+        timer = Deadline(transition.release, now)
+        variants = _variants(incident, timer, plan, wish, rules)
+        rendered = render_timer(incident, timer, plan, wish, rules)
+        kept = HeldAction(wish.kind, rendered, transition.reason, variants=variants)
+    return dress(kept, occasion or _occasion(incident, transition.release, now), incident, plan, rules)
+
+
+def _variants(incident: Incident, timer: Deadline, plan: Plan, wish: Wish, rules: Ruleset) -> tuple[Variant, ...]:
+    return variants_of(
+        wish, incident, plan, rules, lambda there, wanted: render_timer(incident, timer, there, wanted, rules)
+    )
 
 
 def moved_away(incident: Incident, rules: Ruleset) -> bool:
@@ -161,10 +174,11 @@ def _counted(incident: Incident, actions: Sequence[NewAction]) -> Incident:
     return replace(incident, sequence=incident.sequence + len(actions))
 
 
-def _occasion(incident: Incident, kind: TimerKind, now: float, before: int = 0) -> Occasion:
-    """One firing, which the incident's version names: it rises with each. It has issued ``before`` actions already."""
-    numbers = count(before)
-    return Occasion(f"timer/{timer_id(incident.id, kind)}/{incident.version}", now, lambda _kind: next(numbers))
+def _occasion(incident: Incident, kind: TimerKind, now: float) -> Occasion:
+    """One firing, which the incident's version names: it rises with each."""
+    numbers: defaultdict[str, count[int]] = defaultdict(count)  # one row of them for each helpdesk
+    cause = f"timer/{timer_id(incident.id, kind)}/{incident.version}"
+    return Occasion(cause, now, lambda helpdesk, _kind: next(numbers[helpdesk]))
 
 
 # ---------------------------------------------------------------------------------------------------------- when it fires

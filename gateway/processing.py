@@ -9,7 +9,7 @@ what the journal knows, carried forward over the receipts of one batch.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from gateway.dressing import Occasion, dress, handed_on, reason_of, render_event
+from gateway.dressing import Occasion, dress, handed_on, reason_of, render_event, variants_of
 from gateway.facts import Facts
 from gateway.firing import fired_timer, moved_away, release, timer_changes
 from gateway.groups import Gathered, Listing, listings, vanished
@@ -28,6 +28,7 @@ from gateway.journal.protocol import (
     MailTaken,
     NewTimer,
     Processed,
+    Variant,
 )
 from gateway.judging import Routed, RoutedEvent, Target
 from gateway.model.action import ActionKind, NewAction, TicketDraft
@@ -56,7 +57,7 @@ class _Work:
     plans: dict[str, bytes] = field(default_factory=dict)
     history: list[HistoryLine] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    ordinals: dict[tuple[int, str, str], int] = field(default_factory=dict)
+    ordinals: dict[tuple[int, str, str, str], int] = field(default_factory=dict)
     mails: list[MailTaken] = field(default_factory=list)
     timers: dict[str, NewTimer] = field(default_factory=dict)
     cancelled: dict[str, None] = field(default_factory=dict)
@@ -236,10 +237,12 @@ def _take(work: _Work, routed: RoutedEvent, target: Target, plan: Plan) -> Trans
         plan, digest = work.facts.plans[incident.plan], incident.plan
         if routed.event.group:
             work.met.setdefault(incident.id, routed)
+    elif incident is not None and incident.helpdesk != plan.helpdesk:
+        plan, digest = _where_it_fell_back(incident, plan, digest, work.routed.receipt.received_at)
     transition = _step(work, routed, incident, incident.key if incident else target.key, plan, digest, target.reasons)
-    if transition.incident is not None and transition.incident.plan == target.rule.digest:
-        work.plans[target.rule.digest] = target.rule.plan_bytes
-        work.facts.plans[target.rule.digest] = plan
+    if transition.incident is not None and transition.incident.plan in {target.rule.digest, *target.rule.fallbacks}:
+        work.plans.update({target.rule.digest: target.rule.plan_bytes, **target.rule.fallbacks})
+        work.facts.plans[transition.incident.plan] = plan
     _apply(work, routed, plan, transition, variables=target.vars)
     if transition.incident is not None:
         _take_in(work, routed, transition.incident)
@@ -249,6 +252,14 @@ def _take(work: _Work, routed: RoutedEvent, target: Target, plan: Plan) -> Trans
     for told in target.missing:
         _line(work, "correlated", Reason.LOOKUP_MISSING, told, routed.index, incident_id)
     return transition
+
+
+def _where_it_fell_back(incident: Incident, plan: Plan, digest: str, received_at: float) -> tuple[Plan, str]:
+    """The plan under which a closed incident at a fallback may be used again, with its digest; else the route's own."""
+    for other in plan.fallbacks:
+        if other.plan.helpdesk == incident.helpdesk and is_reusable(incident, other.plan, received_at):
+            return other.plan, other.digest
+    return plan, digest
 
 
 def _known(work: _Work, target: Target) -> Incident | None:
@@ -356,7 +367,8 @@ def _issue(
 ) -> Incident:
     """Dress one wish as actions, or keep it for its timer; the incident with their number."""
     rendered = _render(work, routed, plan, incident, wish, variables, beside)
-    action = HeldAction(wish.kind, rendered, reason_of(wish))
+    variants = _variants(work, routed, plan, incident, wish, variables, beside)
+    action = HeldAction(wish.kind, rendered, reason_of(wish), variants=variants)
     if wish.until is not None:
         work.facts.held[incident.id, wish.until.value] = replace(action, receipt=work.routed.receipt.id)
         return incident
@@ -419,11 +431,31 @@ def _render(
     return rendered
 
 
-def _occasion(work: _Work, routed: RoutedEvent, plan: Plan) -> Occasion:
-    """An event as the cause of actions; those of each kind under each route are counted."""
+def _variants(
+    work: _Work,
+    routed: RoutedEvent,
+    plan: Plan,
+    incident: Incident,
+    wish: Wish,
+    variables: dict[str, str],
+    beside: Sequence[RoutedEvent],
+) -> tuple[Variant, ...]:
+    """The wish as it is at the route's fallbacks. A template that fails there is told by the ticket, if it comes to that."""
+    joined = work.gathered.joined.get(incident.id, ())
 
-    def ordinal(kind: ActionKind) -> int:
-        place = (routed.index, plan.route, kind.value)
+    def render(there: Plan, wanted: Wish) -> TicketDraft:
+        return render_event(
+            work.routed, routed, there, incident, wanted, work.rules, variables, joined=joined, beside=beside
+        )[0]
+
+    return variants_of(wish, incident, plan, work.rules, render)
+
+
+def _occasion(work: _Work, routed: RoutedEvent, plan: Plan) -> Occasion:
+    """An event as the cause of actions; those of each kind under each route at each helpdesk are counted."""
+
+    def ordinal(helpdesk: str, kind: ActionKind) -> int:
+        place = (routed.index, plan.route, helpdesk, kind.value)
         number = work.ordinals.get(place, 0)
         work.ordinals[place] = number + 1
         return number

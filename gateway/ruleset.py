@@ -1,18 +1,19 @@
 """A configuration made ready to work: router, plans, connectors. Built once; a reload builds another one."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gateway.config.config import Config
+from gateway.config.fallbacks import fallbacks_of, incident_at, ticket_at
 from gateway.config.lookups import own_name
-from gateway.config.models import IncidentPolicy, Route, SourceSettings
+from gateway.config.models import Fallback, Route, SourceSettings, Ticket
 from gateway.helpdesks.protocol import Connector
 from gateway.helpdesks.registry import HELPDESK_KINDS
 from gateway.incidents.machine import Substitutes
 from gateway.incidents.threads import Reader, mailbox
 from gateway.model.action import ActionKind
 from gateway.model.message_ids import MessageIds
-from gateway.model.plan import Plan
+from gateway.model.plan import FallbackPlan, Plan
 from gateway.receive.smtp.mailroom import recipients_of
 from gateway.receive.smtp.recipients import Recipients, parse_pattern
 from gateway.rendering.columns import lookups_of
@@ -32,12 +33,16 @@ UNROUTED = "unrouted"
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A route as processing needs it. ``plan`` is None for a route that drops or only records."""
+    """A route as processing needs it. ``plan`` is None for a route that drops or only records.
+
+    ``fallbacks`` are the plans that it may become, by their digests.
+    """
 
     route: Route
     plan: Plan | None
     plan_bytes: bytes
     digest: str
+    fallbacks: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +125,13 @@ def build_ruleset(config: Config, keys: Sequence[bytes] = ()) -> Ruleset:
     rules: dict[str, Rule] = {}
     needed: dict[str, tuple[str, ...]] = {}
     for route in routes:
-        plan = _plan(route, route.incident, config) if route.ticket is not None else None
+        plan = _plan(route, config) if route.ticket is not None else None
         rules[route.name] = Rule(
             route=route,
             plan=plan,
             plan_bytes=plan.to_bytes() if plan is not None else b"",
             digest=plan.digest if plan is not None else "",
+            fallbacks={other.digest: other.plan.to_bytes() for other in plan.fallbacks} if plan is not None else {},
         )
         if names := _needed(route, plan, router):
             needed[route.name] = tuple(name for name in names if name in config.lookups)
@@ -148,7 +154,8 @@ def _needed(route: Route, plan: Plan | None, router: Router) -> dict[str, None]:
     names = dict.fromkeys(router.reads(route.name))
     if plan is not None:
         names |= dict.fromkeys(name for path in route.incident.key or () for name in references(path, own))
-        names |= dict.fromkeys(lookups_of(plan))
+        for one in (plan, *(other.plan for other in plan.fallbacks)):
+            names |= dict.fromkeys(lookups_of(one))
     return names
 
 
@@ -177,5 +184,25 @@ def _ours(config: Config) -> Callable[[str], bool]:
     return lambda address: bool(address) and exact.find(mailbox(address)) is not None
 
 
-def _plan(route: Route, incident: IncidentPolicy, config: Config) -> Plan:
-    return compile_plan(route, templates=config.templates, policy=policy_of(incident), lookup=own_name(route.lookup))
+def _plan(route: Route, config: Config) -> Plan:
+    """The plan of a route that makes tickets, with what it becomes at its fallbacks."""
+    assert route.ticket is not None
+    plan = compile_plan(
+        route, templates=config.templates, policy=policy_of(route.incident), lookup=own_name(route.lookup)
+    )
+    return replace(plan, fallbacks=_fallbacks(route, route.ticket, fallbacks_of(route.ticket), config))
+
+
+def _fallbacks(route: Route, ticket: Ticket, others: Sequence[Fallback], config: Config) -> tuple[FallbackPlan, ...]:
+    """Each with those that come after it, to which it may fall back in its turn."""
+    found: list[FallbackPlan] = []
+    for position, one in enumerate(others):
+        changed = {"ticket": ticket_at(ticket, one), "incident": incident_at(route.incident, one)}
+        there = route.model_copy(update=changed)
+        plan = compile_plan(
+            there, templates=config.templates, policy=policy_of(there.incident), lookup=own_name(route.lookup)
+        )
+        further = _fallbacks(route, ticket, others[position + 1 :], config)
+        plan = replace(plan, fallbacks=further)
+        found.append(FallbackPlan(one.after, plan.digest, plan))
+    return tuple(found)

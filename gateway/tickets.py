@@ -104,7 +104,7 @@ class TicketWaiters:
         if not waiting:
             self._by_incident.pop(step.action.incident, None)
             return
-        if step.status not in UNFINISHED:
+        if step.status not in UNFINISHED and not step.fell_back_to:  # the ticket is made elsewhere
             self._told(step.action, step.outcome.ticket or step.action.ticket)
 
     def known(self, action: Action, ticket: TicketRef) -> None:

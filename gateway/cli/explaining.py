@@ -16,7 +16,7 @@ from gateway.facts import Facts
 from gateway.helpdesks.protocol import Order
 from gateway.journal.protocol import ALSO, IncidentChange, Processed, ReceiptView
 from gateway.judging import Routed, RoutedEvent, route
-from gateway.model.action import ActionKind, NewAction
+from gateway.model.action import ActionKind, Elsewhere, NewAction
 from gateway.model.event import Event, event_to_json
 from gateway.model.incident import TicketRef
 from gateway.model.json import JsonObject, JsonValue
@@ -30,12 +30,13 @@ _FIELDS = ("severity", "state", "host", "service", "origin_key", "problem_id", "
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An action with its request, as the connector would send it."""
+    """An action with its request, as the connector would send it; a create also with what is done at its fallbacks."""
 
     action: NewAction
     target: str
     prepared: JsonValue
     shadow: bool = False
+    fallbacks: "tuple[tuple[Elsewhere, tuple[Request, ...]], ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,9 @@ def _request(action: NewAction, tickets: dict[str, TicketRef], rules: Ruleset) -
             requester=action.requester,
             fingerprint=connector.fingerprint,
         )
-    return Request(action, connector.fingerprint, prepared, rules.shows_only(action.helpdesk))
+    others = action.elsewhere if action.kind is ActionKind.CREATE else ()
+    fallbacks = tuple((one, tuple(_request(there, {}, rules) for there in one.actions)) for one in others)
+    return Request(action, connector.fingerprint, prepared, rules.shows_only(action.helpdesk), fallbacks)
 
 
 # ---------------------------------------------------------------------------------------------------------- for people
@@ -106,7 +109,14 @@ def as_text(one: Explained) -> str:
         lines += [f"  {found}" for found in event.decision.lookups]
         lines += ["", *_result_lines(one.processed, event, incidents)]
     for request in one.requests:
-        lines += ["", *_request_lines(request, told={record.reason for record in one.processed.events})]
+        told = {record.reason for record in one.processed.events}
+        lines += ["", *_request_lines(request, told)]
+        before = request.action.helpdesk
+        for other, requests in request.fallbacks:
+            due = f"if {before} refuses it, or has not taken it for {duration_text(other.after)}"
+            lines += ["", f"Fallback: {other.helpdesk}, {due}"]
+            lines += [f"  {line}" for there in requests for line in _request_lines(there, {*told, Reason.FELL_BACK})]
+            before = other.helpdesk
     later = _later_lines(one.processed, one.routed.receipt.received_at)
     lines += ["", *later] if later else []
     if not one.requests:
@@ -237,6 +247,14 @@ def as_json_object(one: Explained) -> JsonObject:
                 "text": request.action.draft.text,
                 "request": _opened(request.prepared),
                 "shadow": request.shadow,
+                "fallbacks": [
+                    {
+                        "helpdesk": other.helpdesk,
+                        "after_seconds": other.after,
+                        "requests": [_opened(there.prepared) for there in requests],
+                    }
+                    for other, requests in request.fallbacks
+                ],
             }
             for request in one.requests
         ],

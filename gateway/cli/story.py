@@ -220,6 +220,8 @@ def _action(action: ActionView) -> list[str]:
     stands = _STANDS[action.status]
     if action.status is ActionStatus.QUEUED and action.not_before:
         stands += f", not before {moment(action.not_before)}"
+    if action.status is ActionStatus.SKIPPED and action.reason is Reason.FELL_BACK:
+        stands = f"fell back {action.detail}"
     lines = [f"Action: {_WANTS[action.kind]} in {action.helpdesk}: {stands}"]
     if action.coalesced_into:
         lines[0] = (

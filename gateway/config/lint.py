@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 from gateway.config.includes import shown_path
+from gateway.config.lint_fallbacks import FALLBACK_CHECKS
 from gateway.config.lint_includes import INCLUDE_CHECKS
 from gateway.config.lint_lookups import LOOKUP_CHECKS
 from gateway.config.lint_mail import MAIL_CHECKS
@@ -297,6 +298,7 @@ CHECKS: tuple[Check, ...] = (
     *TEST_CHECKS,
     *PERSON_CHECKS,
     *LOOKUP_CHECKS,
+    *FALLBACK_CHECKS,
     whole_file,
 )
 """All checks; their order does not matter, findings are sorted by place."""

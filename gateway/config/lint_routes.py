@@ -115,11 +115,15 @@ def helpdesks(subject: Subject) -> Iterator[Note]:
         settings = subject.config.helpdesks.get(ticket.helpdesk)
         kind = subject.registries.helpdesk_kinds.get(settings.kind) if settings else None
         if kind is not None and settings is not None:
-            yield from _fields((*path, "ticket", "fields"), ticket.fields, kind, settings, subject.registries.fields)
+            yield from known_fields(
+                (*path, "ticket", "fields"), ticket.fields, kind, settings, subject.registries.fields
+            )
             if isinstance(policy.escalate, Escalate):
                 at = (*path, "incident", "escalate", "fields")
-                yield from _fields(at, policy.escalate.fields, kind, settings, subject.registries.fields, change=True)
-            yield from _substitutes(path, policy, kind.name, kind.capabilities)
+                yield from known_fields(
+                    at, policy.escalate.fields, kind, settings, subject.registries.fields, change=True
+                )
+            yield from substitutes(path, policy, kind.name, kind.capabilities)
 
 
 def escalations(subject: Subject) -> Iterator[Note]:
@@ -177,7 +181,7 @@ def waits(subject: Subject) -> Iterator[Note]:
             )
 
 
-def _fields(
+def known_fields(
     path: Path,
     given: Mapping[str, JsonValue],
     kind: HelpdeskKind,
@@ -186,7 +190,7 @@ def _fields(
     *,
     change: bool = False,
 ) -> Iterator[Note]:
-    """``change``: they change a ticket that is there, so that none is needed."""
+    """Fields are of the helpdesk's kind. ``change``: they change a ticket that is there, so that none is needed."""
     known = kind.capabilities
     if kind.check_fields is not None:
         for name, problem, hint in kind.check_fields(given, settings):
@@ -214,7 +218,8 @@ def _table(path: Path, value: Mapping[str, JsonValue], fields: Collection[str]) 
         yield warning((*path, "table"), "a value outside of the table leaves the field out", 'add "*": VALUE')
 
 
-def _substitutes(path: Path, policy: IncidentPolicy, helpdesk: str, capabilities: Capabilities) -> Iterator[Note]:
+def substitutes(path: Path, policy: IncidentPolicy, helpdesk: str, capabilities: Capabilities) -> Iterator[Note]:
+    """What a policy asks of a helpdesk is done, or something in its place."""
     wanted: list[tuple[ActionKind, tuple[str, ...], str]] = []
     if policy.recover.action == "close":
         wanted.append((ActionKind.CLOSE, ("recover", "action"), "close"))
@@ -254,21 +259,27 @@ def templates(subject: Subject) -> Iterator[Note]:
                 yield error(at, f"there is no template folder '{ticket.template}'", hint)
         else:
             used.add(ticket.template)
-            yield from _folder(at, ticket, folder)
+            yield from whole_folder(at, ticket, folder)
         for place, text in ticket_texts(path, ticket, policy):
-            yield from _inline(subject, place, text)
+            yield from inline(subject, place, text)
     for index, route in subject.routes:
         for name, text in route.vars.items():
-            yield from _inline(subject, ("routes", index, "vars", name), text)
+            yield from inline(subject, ("routes", index, "vars", name), text)
     for name in sorted(used):
-        for file, text in subject.config.templates[name].items():
-            output: Literal["text", "html"] = "html" if file.endswith(".html.j2") else "text"
-            fault = subject.registries.check_template(output, f"templates/{name}/{file}", text)
-            if fault is not None:
-                yield Note(Level.ERROR, (), fault.message, fault.hint, file=f"templates/{name}/{file}", line=fault.line)
+        yield from folder_texts(subject, name)
 
 
-def _folder(at: Path, ticket: Ticket, folder: Mapping[str, str]) -> Iterator[Note]:
+def folder_texts(subject: Subject, name: str) -> Iterator[Note]:
+    """Every text of a template folder can be compiled."""
+    for file, text in subject.config.templates[name].items():
+        output: Literal["text", "html"] = "html" if file.endswith(".html.j2") else "text"
+        fault = subject.registries.check_template(output, f"templates/{name}/{file}", text)
+        if fault is not None:
+            yield Note(Level.ERROR, (), fault.message, fault.hint, file=f"templates/{name}/{file}", line=fault.line)
+
+
+def whole_folder(at: Path, ticket: Ticket, folder: Mapping[str, str]) -> Iterator[Note]:
+    """A template folder holds what a ticket does not say itself."""
     there = f"it holds {', '.join(sorted(folder))}" if folder else "it is empty"
     if ticket.title is None and "title.j2" not in folder:
         yield error(at, f"templates/{ticket.template}/title.j2 is missing", f"{there}; or give `title`")
@@ -279,7 +290,8 @@ def _folder(at: Path, ticket: Ticket, folder: Mapping[str, str]) -> Iterator[Not
         yield error(at, f"templates/{ticket.template}/{bodies[-1]} is missing", f"{there}; or give `body`")
 
 
-def _inline(subject: Subject, path: Path, text: str) -> Iterator[Note]:
+def inline(subject: Subject, path: Path, text: str) -> Iterator[Note]:
+    """A template text in the file can be compiled."""
     fault = subject.registries.check_template("text", str(path[-1]), text)
     if fault is not None:
         line = f"line {fault.line}: " if fault.line > 1 else ""

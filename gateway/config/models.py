@@ -434,6 +434,35 @@ class FieldTable(Section):
     table: dict[str, JsonValue] = Field(description="Value by the field's value; `*` for all others.")
 
 
+class Fallback(Section):
+    """Where the ticket is made if its helpdesk refuses it, or does not take it for too long.
+
+    What is left out is as in the ticket section, but for the fields. With a `template` of its own none of the ticket's texts
+    is used.
+    """
+
+    helpdesk: str = Field(description="Name of another helpdesk.")
+    after: Duration = Field(
+        default=900.0,
+        gt=0,
+        description="How long the ticket may wait for the helpdesk before this one. A ticket that is refused does not wait.",
+    )
+    template: str | None = Field(default=None, description="Folder under `templates/`.")
+    title: str | None = Field(default=None, description="Template text of the title.")
+    body: str | None = Field(default=None, description="Template text of the body.")
+    update: str | None = Field(default=None, description="Template text of follow-ups.")
+    recovery: str | None = Field(default=None, description="Template text of what a recovery says.")
+    format: Literal["text", "html"] | None = Field(default=None, description="Which of the folder's bodies to use.")
+    fields: dict[str, JsonValue] = Field(
+        default={}, description="Fields of this helpdesk, as in `ticket.fields`; those are not taken over."
+    )
+    escalated: dict[str, JsonValue] = Field(
+        default={},
+        description="Fields that an `update` of `incident.escalate` sets here; without any it is a plain follow-up.",
+    )
+    attachments: bool | None = Field(default=None, description="Pass the event's attachments on.")
+
+
 class Ticket(Section):
     """What the ticket is made of."""
 
@@ -452,6 +481,10 @@ class Ticket(Section):
         description="Fields of the helpdesk. A text is a template; `{from: severity, table: {...}}` looks a value up.",
     )
     attachments: bool = Field(default=True, description="Pass the event's attachments on.")
+    fallback: Fallback | list[Fallback] = Field(
+        default=[],
+        description="Other helpdesks, in their order, for a ticket that this one refuses or does not take for too long.",
+    )
 
 
 class Repeat(Section):

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from gateway.config.models import Escalate, IncidentPolicy, Ticket
+from gateway.config.fallbacks import fallbacks_of
+from gateway.config.models import Escalate, Fallback, IncidentPolicy, Ticket
 from gateway.config.problems import Path
 from gateway.model.json import JsonValue
 
@@ -13,6 +14,11 @@ def ticket_texts(path: Path, ticket: Ticket, policy: IncidentPolicy) -> Iterator
         text = getattr(ticket, name)
         if isinstance(text, str):
             yield (*path, "ticket", name), text
+    for at, one in _fallbacks(path, ticket):
+        for name in ("title", "body", "update", "recovery"):
+            text = getattr(one, name)
+            if isinstance(text, str):
+                yield (*at, name), text
     for at, fields in field_sections(path, ticket, policy):
         for name, value in fields.items():
             yield from _inside((*at, name), value)
@@ -25,6 +31,15 @@ def field_sections(
     yield (*path, "ticket", "fields"), ticket.fields
     if isinstance(policy.escalate, Escalate):
         yield (*path, "incident", "escalate", "fields"), policy.escalate.fields
+    for at, one in _fallbacks(path, ticket):
+        yield (*at, "fields"), one.fields
+        yield (*at, "escalated"), one.escalated
+
+
+def _fallbacks(path: Path, ticket: Ticket) -> Iterator[tuple[Path, Fallback]]:
+    at: Path = (*path, "ticket", "fallback")
+    for index, one in enumerate(fallbacks_of(ticket)):
+        yield (*at, index) if isinstance(ticket.fallback, list) else at, one
 
 
 def _inside(path: Path, value: JsonValue) -> Iterator[tuple[Path, str]]:

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gateway.config.models import HelpdeskSettings
-from gateway.config.values import RateLimit
+from gateway.config.values import RateLimit, duration_text
 from gateway.delivery.breaker import Breaker, BreakerState
 from gateway.delivery.coalescing import merge_of
+from gateway.delivery.fallback import fallback_of, falls_back, has_waited
 from gateway.delivery.pauses import Pauses
 from gateway.delivery.schedule import Next, after_call, after_look_up, too_old
 from gateway.delivery.shadow import imagined, left_open, shown, without_ticket
@@ -44,6 +45,10 @@ POLL = 1.0
 """Seconds between looks at the queue when nothing wakes us: schedules, leases."""
 SHADOW_PAUSE = 600.0
 """Seconds after which what may have been written before shadow mode is looked at again."""
+MOST_OVERDUE = 50
+"""Tickets that go to a fallback at one time."""
+LEASE_OVERDUE = 60.0
+"""Seconds that each may take for it."""
 FAILURES = frozenset({OutcomeKind.NOT_SENT, OutcomeKind.HELPDESK_DOWN, OutcomeKind.UNKNOWN})
 
 
@@ -58,6 +63,7 @@ class Step:
     outcome: Outcome
     seconds: float
     called: bool = True
+    fell_back_to: str = ""
 
 
 class Watcher(Protocol):
@@ -113,8 +119,12 @@ class Delivery:
         *,
         clock: Callable[[], float] = time.time,
         draw: Callable[[], float] = random.random,
+        reachable: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        """``clock`` gives the instant, ``draw`` the jitter: a number from [0, 1)."""
+        """``clock`` gives the instant, ``draw`` the jitter: a number from [0, 1).
+
+        ``reachable`` is true for the names of helpdesks that a ticket may fall back to.
+        """
         self._connector = connector
         self._settings = settings
         self._limits = settings.limits
@@ -123,6 +133,8 @@ class Delivery:
         self._watcher = watcher
         self._clock = clock
         self._draw = draw
+        self._reachable = reachable
+        self._swept = -POLL
         self._breaker = Breaker(most=settings.limits.concurrency)
         self._calls = asyncio.Semaphore(settings.limits.concurrency)
         self._running: set[asyncio.Task[None]] = set()
@@ -235,6 +247,7 @@ class Delivery:
         """Start what may be started; True if there may be more at once."""
         now = self._clock()
         await self._pauses.save()
+        await self._fall_back_overdue(now)
         if self._pauses.stands():
             if self._pauses.probe_due(now):
                 await self._probe_paused()
@@ -503,11 +516,21 @@ class Delivery:
             status = ActionStatus.UNKNOWN if action.resolve else ActionStatus.QUEUED
             following = Next(status, Reason.AUTH_BROKEN, now)
             self._pauses.refused(outcome.detail)
+        waited = not self._pauses.by and has_waited(action, now=now, paused_total=self._pauses.total)
+        to = ""
+        if falls_back(outcome, following, looked_up=looks_up, waited=waited):
+            to = fallback_of(action, self._reachable)
+        if to:
+            self._proven_absent.discard(action.id)
+            if following.status is not ActionStatus.DEAD:
+                late = f"not taken within {duration_text(action.falls_back_after or 0.0)}"
+                outcome = replace(outcome, detail=f"{late}: {outcome.detail}")
+            following = Next(ActionStatus.SKIPPED, Reason.FELL_BACK)
         if outcome.ticket is not None:
             self._watcher.ticket(
                 action, self._named(outcome.ticket)
             )  # it exists; who waits for it need not wait for us
-        await self._record(action, outcome, following, seconds, burnt=not paused)
+        await self._record(action, outcome, following, seconds, burnt=not paused, to=to)
         await self._pauses.save()
         # A limit that concerns one requester says nothing of the helpdesk's health.
         failed = outcome.kind in FAILURES and outcome.reason is not Reason.RATE_LIMITED
@@ -536,15 +559,17 @@ class Delivery:
         burnt: bool = True,
         request: bytes | None = None,
         called: bool = True,
+        to: str = "",
     ) -> None:
+        """Write down an outcome; ``to`` is the helpdesk that the action falls back to."""
         now = self._clock()
         if outcome.ticket is not None:
             outcome = replace(outcome, ticket=self._named(outcome.ticket))
         line = HistoryLine(
             at=now,
-            what=following.status.value,
+            what="fell_back" if to else following.status.value,
             reason=following.reason,
-            detail=_told(outcome),
+            detail=f"from {self._connector.name} to {to}: {_told(outcome)}" if to else _told(outcome),
             receipt=action.receipt,
             incident=action.incident,
             action=action.id,
@@ -560,14 +585,14 @@ class Delivery:
             degraded=following.degraded,
             history=(line,),
             request=request,
+            falls_back_to=to,
         )
         done = await self._until_there_is_room(finished)
         if following.status in {ActionStatus.QUEUED, ActionStatus.UNKNOWN}:
             self._due.append(following.not_before)
         if done:
-            self._watcher.step(
-                Step(self._connector.name, action, following.status, following.reason, outcome, seconds, called)
-            )
+            step = Step(self._connector.name, action, following.status, following.reason, outcome, seconds, called, to)
+            self._watcher.step(step)
 
     def _named(self, ticket: TicketRef) -> TicketRef:
         """The ticket with the names of its helpdesk."""
@@ -600,9 +625,37 @@ class Delivery:
 
     async def _give_up(self, action: Action, reason: Reason, detail: str) -> None:
         """Set an action aside without calling: an attempt is written all the same, so that its end is fenced."""
+        to = "" if action.resolve else fallback_of(action, self._reachable)
         if await self._begin(action, action.request) is not None:
             outcome = Outcome(OutcomeKind.REJECTED, reason, detail)
-            await self._record(action, outcome, Next(ActionStatus.DEAD, reason), 0.0, burnt=False)
+            following = Next(ActionStatus.SKIPPED, Reason.FELL_BACK) if to else Next(ActionStatus.DEAD, reason)
+            await self._record(action, outcome, following, 0.0, burnt=False, to=to)
+
+    # ------------------------------------------------------------------------------------------------------- fallbacks
+
+    async def _fall_back_overdue(self, now: float) -> None:
+        """Let go of what has waited for too long, also while nothing is called: the breaker is open, or credentials refused.
+
+        While an operator has paused the helpdesk, everything waits for him.
+        """
+        if self._pauses.by or self._settings.shadow or 0 <= now - self._swept < POLL:
+            return
+        self._swept = now
+        overdue = await self._journal.claim_overdue(
+            self._connector.name, limit=MOST_OVERDUE, now=now, lease=LEASE_OVERDUE, paused_total=self._pauses.total
+        )
+        for action in overdue:
+            if to := fallback_of(action, self._reachable):
+                self._start(self._fall_back(action, to))
+            else:
+                await self._journal.release_action(action.id, fence=action.fence)
+
+    async def _fall_back(self, action: Action, to: str) -> None:
+        why = self._pauses.told or ("its calls fail" if self._breaker.state is BreakerState.OPEN else "")
+        detail = f"not taken within {duration_text(action.falls_back_after or 0.0)}{f' ({why})' if why else ''}"
+        outcome = Outcome(OutcomeKind.SKIPPED, Reason.FELL_BACK, detail)
+        following = Next(ActionStatus.SKIPPED, Reason.FELL_BACK)
+        await self._record(action, outcome, following, 0.0, burnt=False, called=False, to=to)
 
     # ------------------------------------------------------------------------------------------- pauses and the breaker
 

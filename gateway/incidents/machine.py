@@ -177,7 +177,17 @@ def possible(
     if kind in actions:
         return Wish(kind, purpose, quiet, reopen=False)
     instead, why, _ = substitutes.get(kind, (ActionKind.APPEND, _WITHOUT.get(kind), ""))
-    return Wish(instead, purpose, quiet, reopen=False, reasons=(why,) if why is not None else ())
+    return Wish(instead, purpose, quiet, reopen=False, reasons=(why,) if why is not None else (), wanted=kind)
+
+
+def elsewhere(wish: Wish, plan: Plan, actions: frozenset[ActionKind], substitutes: Substitutes) -> Wish:
+    """The wish as it would be at the helpdesk of another plan of its route, which has these capabilities."""
+    wanted = wish.wanted or wish.kind
+    if wanted is ActionKind.UPDATE and not plan.ticket.escalated:
+        wanted = ActionKind.APPEND
+    there = possible(wanted, wish.purpose, actions, substitutes, quiet=wish.quiet)
+    own = tuple(reason for reason in wish.reasons if reason not in _WITHOUT.values())
+    return replace(there, reopen=wish.reopen, until=wish.until, reasons=(*own, *there.reasons))
 
 
 @dataclass(frozen=True, slots=True)

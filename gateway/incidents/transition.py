@@ -29,7 +29,7 @@ class Wish:
 
     ``quiet``: nobody needs to be told. ``reopen``: a closed ticket must open again. ``reasons`` tell what is done in
     place of what was asked (`close_unsupported`). ``until`` keeps it, dressed, until that timer of the incident fires; it takes
-    the place of what the timer kept before.
+    the place of what the timer kept before. ``wanted`` is what was asked where ``kind`` stands in for it.
     """
 
     kind: ActionKind
@@ -38,6 +38,7 @@ class Wish:
     reopen: bool
     reasons: tuple[Reason, ...] = ()
     until: TimerKind | None = None
+    wanted: ActionKind | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Collection, Sequence
 
 from gateway.journal.bodies import Stored
+from gateway.journal.falling_back import CLAIMED, fall_back
 from gateway.journal.processing import paused_until, place
 from gateway.journal.protocol import FIRST_FENCE, MOST_BEHIND, RELEASED, FinishedAttempt, HistoryLine, Intent, Merge
 from gateway.journal.rows import (
@@ -11,6 +12,7 @@ from gateway.journal.rows import (
     draft_from_json,
     draft_to_json,
     dumps,
+    elsewhere_from_json,
     listed,
     texts,
     ticket_from_json,
@@ -35,11 +37,6 @@ WHERE helpdesk = :helpdesk AND status IN ('queued', 'unknown') AND not_before <=
     AND NOT (kind = 'create' AND status = 'queued' AND requester IN (SELECT value FROM json_each(:busy)))
     AND id NOT IN (SELECT value FROM json_each(:taken))
 ORDER BY not_before, number LIMIT :limit
-"""
-CLAIMED = """
-SELECT action.*, incident.ticket AS ticket, request.content AS content, request.file AS file
-FROM action LEFT JOIN incident ON incident.id = action.incident LEFT JOIN request ON request.action = action.id
-WHERE action.id IN (SELECT value FROM json_each(?)) ORDER BY action.not_before, action.number
 """
 
 
@@ -136,6 +133,8 @@ def action_from_row(row: sqlite3.Row, fence: int, request: bytes, followers: tup
         resolve=bool(row["unresolved"]),
         request=request,
         paused_before=row["paused_before"],
+        fallbacks=tuple(other.helpdesk for other in elsewhere_from_json(row["elsewhere"])),
+        falls_back_after=row["falls_back_after"],
         behind=followers,
     )
 
@@ -274,8 +273,8 @@ def finish(
             "status": status.value,
             "fence": finished.fence,
             "not_before": finished.not_before,
-            "reason": outcome.reason.value,
-            "detail": clean(outcome.detail),
+            "reason": finished.reason.value,
+            "detail": clean(finished.detail),
             "flags": texts(list(dict.fromkeys([*listed(row["flags"]), *(flag.value for flag in outcome.flags)]))),
             "degraded": row["degraded"] if finished.degraded is None else texts(finished.degraded),
             "unresolved": bool(open_question or status is ActionStatus.UNKNOWN),
@@ -300,7 +299,10 @@ def finish(
         connection.execute(_REQUEST, (finished.action, stored.content, stored.file))
     if status is ActionStatus.SKIPPED and row["kind"] == "create" and outcome.reason is Reason.SHADOW:
         _give_reason(connection, row["incident"], Reason.SHADOW)
-    _follow(connection, row, status)
+    if finished.falls_back_to:
+        fall_back(connection, row, finished)
+    else:
+        _follow(connection, row, status)
     write_history(connection, finished.history)
     return True
 

@@ -59,6 +59,7 @@ from gateway.model.action import (
     OutcomeKind,
 )
 from gateway.model.event import event_to_json
+from gateway.model.ids import marker_of, new_id
 from gateway.model.incident import Incident, IncidentState, TicketRef, Tombstone
 from gateway.model.reasons import HELD, Reason
 from gateway.model.receipt import Accepted, NewReceipt, Receipt, ReceiptStatus
@@ -488,6 +489,28 @@ class MemoryJournal:
             claimed.append(self._as_action(action))
         return claimed
 
+    async def claim_overdue(
+        self, helpdesk: str, *, limit: int, now: float, lease: float, paused_total: float
+    ) -> list[Action]:
+        """Take creates that have waited for longer than their first fallback's ``after``."""
+        self._check()
+        overdue = [
+            action
+            for action in self._actions.values()
+            if action.new.helpdesk == helpdesk
+            and action.status is ActionStatus.QUEUED
+            and not action.unresolved
+            and not (action.claimed_until is not None and action.claimed_until > now)
+            and action.new.falls_back_after is not None
+            and now - action.new.queued_at - max(0.0, paused_total - action.paused_before)
+            >= action.new.falls_back_after
+        ]
+        overdue.sort(key=lambda action: action.new.queued_at)
+        for action in overdue[:limit]:
+            action.given = max(action.given, action.fence) + 1
+            action.claimed_until = now + lease
+        return [self._as_action(action) for action in overdue[:limit]]
+
     def _requester_busy(self, action: _Action, now: float) -> bool:
         who = (action.new.helpdesk, action.new.requester)
         if action.new.kind is not ActionKind.CREATE or not who[1] or who in self._requesters:
@@ -593,7 +616,7 @@ class MemoryJournal:
             or (finished.status is ActionStatus.DEAD and action.unresolved)
         )
         action.status, action.fence, action.claimed_until = finished.status, finished.fence, None
-        action.not_before, action.reason, action.detail = finished.not_before, outcome.reason, outcome.detail
+        action.not_before, action.reason, action.detail = finished.not_before, finished.reason, finished.detail
         action.flags = list(dict.fromkeys([*action.flags, *(flag.value for flag in outcome.flags)]))
         action.degraded = action.degraded if finished.degraded is None else finished.degraded
         action.dead_at = finished.finished_at
@@ -607,9 +630,38 @@ class MemoryJournal:
         shown = finished.status is ActionStatus.SKIPPED and outcome.reason is Reason.SHADOW
         if shown and action.new.kind is ActionKind.CREATE:
             self._give_reason(action.new.incident, Reason.SHADOW)
-        self._follow(action)
+        if finished.falls_back_to:
+            self._fall_back(action, finished.falls_back_to, finished.finished_at)
+        else:
+            self._follow(action)
         self._history += finished.history
         return True
+
+    def _fall_back(self, create: _Action, name: str, now: float) -> None:
+        places = {one.helpdesk: one for one in create.new.elsewhere}
+        incident = self._incidents[create.new.incident]
+        self._incidents[incident.id] = replace(
+            incident, helpdesk=name, plan=places[name].plan, version=incident.version + 1
+        )
+        waiting = {ActionStatus.WAITING, ActionStatus.BLOCKED}
+        moving = [create, *(other for other in self._line(create.line) if other.status in waiting)]
+        for action in moving:
+            action.status, action.reason = ActionStatus.SKIPPED, Reason.FELL_BACK
+            if action is not create:
+                action.detail = f"from {action.new.helpdesk} to {name}, with its ticket"
+                line = HistoryLine(now, "fell_back", Reason.FELL_BACK, action.detail, action.receipt)
+                self._history.append(replace(line, incident=incident.id, action=action.new.id))
+        for action in moving:
+            names = [one.helpdesk for one in action.new.elsewhere]
+            if name not in names:
+                self._add_action(_told_elsewhere(action.new, name, now), action.receipt)
+                continue
+            place = names.index(name)
+            left = action.new.elsewhere[place + 1 :]
+            for new in action.new.elsewhere[place].actions:
+                moved = replace(new, sequence=action.new.sequence, queued_at=now, elsewhere=left)
+                self._add_action(moved, action.receipt)
+                left = tuple(replace(one, actions=()) for one in left)
 
     def _give_reason(self, name: str, reason: Reason) -> None:
         incident = self._incidents.get(name)
@@ -796,6 +848,21 @@ class MemoryJournal:
     async def close(self) -> None:
         """Take nothing more."""
         self._closed = True
+
+
+def _told_elsewhere(new: NewAction, helpdesk: str, now: float) -> NewAction:
+    """A follow-up that does not know this helpdesk: its text, as an append."""
+    kind = ActionKind.APPEND
+    return replace(
+        new,
+        id=new_id(),
+        helpdesk=helpdesk,
+        kind=kind,
+        marker=marker_of(cause=new.cause, route=new.route, helpdesk=helpdesk, kind=kind.value, ordinal=new.ordinal),
+        draft=replace(new.draft, fields={}, message_name="", reasons=(*new.draft.reasons, Reason.FELL_BACK)),
+        queued_at=now,
+        elsewhere=(),
+    )
 
 
 def _is_fresh(action: _Action) -> bool:

@@ -24,6 +24,7 @@ from gateway.journal.rows import (
     clean,
     draft_to_json,
     dumps,
+    elsewhere_to_json,
     held_from_json,
     held_to_json,
     incident_to_row,
@@ -228,7 +229,7 @@ def _write(connection: sqlite3.Connection, processed: Processed, attachments: At
         if record.event.duplicate_key and record.duplicate_of is None:
             _write_event_key(connection, source, received_at, processed.receipt, record)
     for action in sorted(processed.actions, key=lambda action: action.sequence):
-        _write_action(connection, action, action.receipt or processed.receipt)
+        write_action(connection, action, action.receipt or processed.receipt)
     for timer_id in processed.cancelled_timers:
         connection.execute("DELETE FROM timer WHERE id = ?", (timer_id,))
     insert_many(
@@ -428,8 +429,8 @@ FROM action WHERE incident = ? AND helpdesk = ? AND id != ?
 PAUSED = "SELECT paused_total, paused_since FROM helpdesk WHERE name = ?"
 _INSERT_ACTION = """
 INSERT INTO action (id, marker, incident, helpdesk, kind, cause, receipt, route, ordinal, sequence, requester, title,
-    draft, queued_at, paused_before, not_before, status, reason, flags)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (marker) DO NOTHING
+    draft, queued_at, paused_before, not_before, status, reason, flags, elsewhere, falls_back_after)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (marker) DO NOTHING
 """
 
 
@@ -450,7 +451,8 @@ def paused_until(connection: sqlite3.Connection, helpdesk: str, now: float) -> f
     return float(row["paused_total"]) + running
 
 
-def _write_action(connection: sqlite3.Connection, action: NewAction, receipt: str) -> None:
+def write_action(connection: sqlite3.Connection, action: NewAction, receipt: str) -> None:
+    """Put an action of a receipt into its place in the queue; one whose marker is there already is left as it is."""
     connection.execute(
         _INSERT_ACTION,
         (
@@ -473,5 +475,7 @@ def _write_action(connection: sqlite3.Connection, action: NewAction, receipt: st
             place(connection, action.incident, action.helpdesk, action.id).value,
             action.reason.value,
             texts(action.flags),
+            elsewhere_to_json(action.elsewhere),
+            action.falls_back_after,
         ),
     )

@@ -153,13 +153,26 @@ class Lookup:
 
 
 @dataclass(frozen=True, slots=True)
+class Variant:
+    """An action as it is at another helpdesk, to which its incident may fall back."""
+
+    helpdesk: str
+    kind: ActionKind
+    draft: TicketDraft
+
+
+@dataclass(frozen=True, slots=True)
 class HeldAction:
-    """An action that waits for a timer, dressed when its event came. ``receipt`` is that event's."""
+    """An action that waits for a timer, rendered when its event came. ``receipt`` is that event's.
+
+    ``variants`` are the same for other helpdesks; none where the incident has its ticket.
+    """
 
     kind: ActionKind
     draft: TicketDraft
     reason: Reason
     receipt: str = ""
+    variants: tuple[Variant, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +348,9 @@ class FinishedAttempt:
     helpdesk is paused). ``degraded`` replaces the action's list of left-out fields; ``flags`` are added to the action.
     ``request`` is what would have been sent, for a claim that ends without an attempt: it is kept like a sent one. A create that
     is skipped with the reason `shadow` puts that reason on its incident, whose version rises.
+
+    ``falls_back_to`` names one of the action's fallbacks: ``status`` is SKIPPED then, and in the same transaction the incident
+    moves to that helpdesk and plan, with what is done there in place of the action and of all that waits behind it, in order.
     """
 
     action: str
@@ -347,6 +363,17 @@ class FinishedAttempt:
     degraded: tuple[str, ...] | None = None
     history: tuple[HistoryLine, ...] = ()
     request: bytes | None = None
+    falls_back_to: str = ""
+
+    @property
+    def reason(self) -> Reason:
+        """Why the action is what it is now."""
+        return Reason.FELL_BACK if self.falls_back_to else self.outcome.reason
+
+    @property
+    def detail(self) -> str:
+        """That in words."""
+        return f"to {self.falls_back_to}: {self.outcome.detail}" if self.falls_back_to else self.outcome.detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -610,6 +637,16 @@ class Journal(Protocol):
         until one for that requester was delivered. A claim that is neither begun nor released ends with its lease.
         An append without any attempt is told the appends right behind it that have none either (`Action.behind`), at most
         `MOST_BEHIND`, up to the first action of another kind.
+        """
+        ...
+
+    async def claim_overdue(
+        self, helpdesk: str, *, limit: int, now: float, lease: float, paused_total: float
+    ) -> list[Action]:
+        """Take QUEUED creates, due or not, that have waited for longer than their first fallback's ``after``.
+
+        None of which an attempt's outcome is unknown. ``paused_total`` are the seconds of the helpdesk's pauses that are over:
+        those in the action's life do not count. The claim is like one of `claim_actions`.
         """
         ...
 

@@ -3,11 +3,12 @@
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import orjson
 
-from gateway.journal.protocol import HeldAction, HistoryLine
-from gateway.model.action import ActionKind, AttachmentRef, TicketDraft
+from gateway.journal.protocol import HeldAction, HistoryLine, Variant
+from gateway.model.action import ActionKind, AttachmentRef, Elsewhere, NewAction, TicketDraft
 from gateway.model.event import Severity
 from gateway.model.incident import Deadline, Incident, IncidentState, Member, TicketRef, TimerKind
 from gateway.model.reasons import Reason
@@ -64,7 +65,10 @@ def draft_to_json(draft: TicketDraft) -> bytes:
 
 def draft_from_json(data: bytes) -> TicketDraft:
     """The inverse of `draft_to_json`."""
-    raw = orjson.loads(data)
+    return _draft(orjson.loads(data))
+
+
+def _draft(raw: dict[str, Any]) -> TicketDraft:
     return TicketDraft(
         title=raw["title"],
         text=raw["text"],
@@ -86,7 +90,10 @@ def held_to_json(held: HeldAction | None) -> bytes | None:
     """What a timer keeps, as it is stored."""
     if held is None:
         return None
-    return dumps({"kind": held.kind, "draft": asdict(held.draft), "reason": held.reason, "receipt": held.receipt})
+    plain = asdict(held)
+    if not held.variants:
+        del plain["variants"]
+    return dumps(plain)
 
 
 def held_from_json(data: bytes | None) -> HeldAction | None:
@@ -95,8 +102,34 @@ def held_from_json(data: bytes | None) -> HeldAction | None:
         return None
     raw = orjson.loads(data)
     return HeldAction(
-        ActionKind(raw["kind"]), draft_from_json(dumps(raw["draft"])), Reason(raw["reason"]), raw["receipt"]
+        ActionKind(raw["kind"]),
+        _draft(raw["draft"]),
+        Reason(raw["reason"]),
+        raw["receipt"],
+        tuple(
+            Variant(one["helpdesk"], ActionKind(one["kind"]), _draft(one["draft"])) for one in raw.get("variants", ())
+        ),
     )
+
+
+def elsewhere_to_json(elsewhere: Sequence[Elsewhere]) -> bytes | None:
+    """What is done at other helpdesks, as it is stored; None for nothing."""
+    return dumps([asdict(one) for one in elsewhere]) if elsewhere else None
+
+
+def elsewhere_from_json(data: bytes | None) -> tuple[Elsewhere, ...]:
+    """The inverse of `elsewhere_to_json`."""
+    if not data:
+        return ()
+    return tuple(
+        Elsewhere(one["helpdesk"], one["plan"], one["after"], tuple(_new_action(action) for action in one["actions"]))
+        for one in orjson.loads(data)
+    )
+
+
+def _new_action(raw: dict[str, Any]) -> NewAction:
+    known = {"kind": ActionKind(raw["kind"]), "draft": _draft(raw["draft"]), "reason": Reason(raw["reason"])}
+    return NewAction(**{**raw, **known, "elsewhere": ()})
 
 
 def ticket_to_json(ticket: TicketRef) -> str:

@@ -11,15 +11,15 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from gateway import faultpoints
 from gateway.faultpoints import Point
-from gateway.journal import delivering, helpdesks, intake, processing, retention, silences
+from gateway.journal import delivering, falling_back, helpdesks, intake, processing, retention, silences
 from gateway.journal.bodies import Bodies, Stored
 from gateway.journal.commits import Sort, Writer, fault
 from gateway.journal.message_key import copy_keys, key_path
@@ -63,6 +63,10 @@ class _Claim:
     creates_for: str
     helpdesk: str
     begun: bool = False
+
+
+_Found: TypeAlias = tuple[sqlite3.Row, tuple[Follower, ...]]
+"""An action that may be claimed, with the follow-ups behind it."""
 
 
 class SqliteJournal:
@@ -299,17 +303,40 @@ class SqliteJournal:
 
     async def claim_actions(self, helpdesk: str, *, limit: int, now: float, lease: float) -> list[Action]:
         """Take actions that are due: claims are in memory, so this reads only."""
+
+        def look(connection: sqlite3.Connection, live: Mapping[str, _Claim]) -> list[_Found]:
+            creating = {claim.creates_for for claim in live.values() if claim.helpdesk == helpdesk}
+            found = delivering.due(connection, helpdesk, limit=limit, now=now, taken=live, creating=creating)
+            return [(row, delivering.behind(connection, row)) for row in found]
+
+        return await self._claim(helpdesk, look, now, lease)
+
+    async def claim_overdue(
+        self, helpdesk: str, *, limit: int, now: float, lease: float, paused_total: float
+    ) -> list[Action]:
+        """Take creates that have waited for longer than their first fallback's ``after``."""
+
+        def look(connection: sqlite3.Connection, live: Mapping[str, _Claim]) -> list[_Found]:
+            found = falling_back.overdue(
+                connection, helpdesk, limit=limit, now=now, paused_total=paused_total, taken=live
+            )
+            return [(row, ()) for row in found]
+
+        return await self._claim(helpdesk, look, now, lease)
+
+    async def _claim(
+        self,
+        helpdesk: str,
+        find: Callable[[sqlite3.Connection, Mapping[str, _Claim]], list[_Found]],
+        now: float,
+        lease: float,
+    ) -> list[Action]:
+        """Claim what ``find`` finds beside the claims that live."""
         self._writer.check()
         async with self._claiming:
             self._let_go = set()
             live = {name: claim for name, claim in self._claims.items() if claim.begun or claim.until > now}
-            creating = {claim.creates_for for claim in live.values() if claim.helpdesk == helpdesk}
-
-            def look(connection: sqlite3.Connection) -> list[tuple[sqlite3.Row, tuple[Follower, ...]]]:
-                found = delivering.due(connection, helpdesk, limit=limit, now=now, taken=live, creating=creating)
-                return [(row, delivering.behind(connection, row)) for row in found]
-
-            rows = await self._lookups.ask(look)
+            rows = await self._lookups.ask(lambda connection: find(connection, live))
             # What was finished or given back while we looked was seen as it stood before.
             rows = [(row, followers) for row, followers in rows if row["id"] not in self._let_go]
             actions: list[Action] = []

@@ -101,6 +101,7 @@ class NewAction:
     """An action as processing writes it. ``sequence`` orders the actions of one incident.
 
     ``receipt`` is the one that it tells of, where that is another than the one at hand: a timer brings it about.
+    ``elsewhere`` is what is done in its place if its incident falls back to another helpdesk, the first one first.
     """
 
     id: str
@@ -117,11 +118,31 @@ class NewAction:
     queued_at: float
     reason: Reason
     receipt: str = ""
+    elsewhere: "tuple[Elsewhere, ...]" = ()
 
     @property
     def flags(self) -> tuple[str, ...]:
         """Why it was made, and what is done otherwise than asked: kept with the action whatever becomes of it."""
         return tuple(dict.fromkeys((self.reason.value, *(reason.value for reason in self.draft.reasons))))
+
+    @property
+    def falls_back_after(self) -> float | None:
+        """Seconds after which it may fall back; None for what never does by itself."""
+        return self.elsewhere[0].after if self.elsewhere and self.kind is ActionKind.CREATE else None
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What is done in an action's place at another helpdesk, where its incident may fall back to.
+
+    ``plan`` is the digest of the plan that the incident has there. A create that has waited for ``after`` seconds may fall
+    back. No ``actions``: this was a part of another action, whose ``actions`` do all of it.
+    """
+
+    helpdesk: str
+    plan: str
+    after: float
+    actions: tuple[NewAction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +164,7 @@ class Action:
     ``paused_before`` are the seconds of pauses of the
     helpdesk that lie before the action's life: its age is ``now - queued_at - (paused so far - paused_before)``; a requeue
     sets it so that the age starts anew. ``behind`` are the follow-ups right behind a follow-up that was never tried.
+    ``fallbacks`` are the helpdesks that a create may fall back to, the first one after ``falls_back_after`` seconds.
     """
 
     id: str
@@ -166,6 +188,8 @@ class Action:
     request: bytes = b""
     paused_before: float = 0.0
     behind: tuple[Follower, ...] = ()
+    fallbacks: tuple[str, ...] = ()
+    falls_back_after: float | None = None
 
     @classmethod
     def first(cls, new: NewAction, *, receipt: str, fence: int, paused_before: float) -> "Action":
@@ -188,6 +212,8 @@ class Action:
             ticket=None,
             receipt=receipt,
             paused_before=paused_before,
+            fallbacks=tuple(other.helpdesk for other in new.elsewhere),
+            falls_back_after=new.falls_back_after,
         )
 
 

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 
@@ -74,7 +74,10 @@ class TicketSpec:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A route as an incident keeps it. ``vars`` are the route's variables, each a template text; ``lookup`` names its table."""
+    """A route as an incident keeps it. ``vars`` are the route's variables, each a template text; ``lookup`` names its table.
+
+    ``fallbacks`` are what it becomes, the first one first, if the helpdesk does not take the ticket.
+    """
 
     route: str
     helpdesk: str
@@ -82,10 +85,17 @@ class Plan:
     ticket: TicketSpec
     vars: Mapping[str, str] = field(default_factory=dict)
     lookup: str = ""
+    fallbacks: "tuple[FallbackPlan, ...]" = ()
 
     def to_bytes(self) -> bytes:
         """Canonical JSON."""
-        return orjson.dumps(asdict(self), option=orjson.OPT_SORT_KEYS)
+        return orjson.dumps(self._plain(), option=orjson.OPT_SORT_KEYS)
+
+    def _plain(self) -> dict[str, object]:
+        plain = asdict(self)
+        if not self.fallbacks:  # as earlier versions wrote it, so that its digest is theirs
+            del plain["fallbacks"]
+        return plain
 
     @property
     def digest(self) -> str:
@@ -93,9 +103,21 @@ class Plan:
         return hashlib.sha256(self.to_bytes()).hexdigest()[:32]
 
 
+@dataclass(frozen=True, slots=True)
+class FallbackPlan:
+    """The plan of a route at another helpdesk, with its digest; ``after`` so many seconds without a ticket it is due."""
+
+    after: float
+    digest: str
+    plan: Plan
+
+
 def plan_from_bytes(data: bytes) -> Plan:
     """The plan that `Plan.to_bytes` wrote."""
-    raw = orjson.loads(data)
+    return _plan(orjson.loads(data))
+
+
+def _plan(raw: dict[str, Any]) -> Plan:
     ticket = raw["ticket"]
     return Plan(
         route=raw["route"],
@@ -113,4 +135,7 @@ def plan_from_bytes(data: bytes) -> Plan:
         ),
         vars=raw["vars"],
         lookup=raw.get("lookup", ""),  # as above
+        fallbacks=tuple(
+            FallbackPlan(one["after"], one["digest"], _plan(one["plan"])) for one in raw.get("fallbacks", ())
+        ),
     )

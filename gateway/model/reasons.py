@@ -64,6 +64,7 @@ class Reason(StrEnum):
     ATTACHMENT_BY_MAIL = "attachment_by_mail"
     ATTACHMENT_TOO_BIG = "attachment_too_big"
     FIELD_REFUSED = "field_refused"
+    FELL_BACK = "fell_back"
     TICKET_MOVED = "ticket_moved"
     TICKET_REPLACED = "ticket_replaced"
     TICKET_GONE = "ticket_gone"
@@ -159,6 +160,7 @@ _SENTENCES: dict[Reason, str] = {
     Reason.ATTACHMENT_BY_MAIL: "An attachment is over the limit of the JSON call and follows by mail.",
     Reason.ATTACHMENT_TOO_BIG: "An attachment is larger than the helpdesk takes; the ticket names it, its size and its digest.",
     Reason.FIELD_REFUSED: "The helpdesk refused a field; the ticket was made without it and says so.",
+    Reason.FELL_BACK: "The helpdesk refused the ticket, or did not take it for `fallback.after`; a fallback gets it instead.",
     Reason.TICKET_MOVED: "The helpdesk put the follow-up into another ticket; the incident follows it there.",
     Reason.TICKET_REPLACED: "The incident's ticket is gone, or was closed by hand; a new one was made in its place.",
     Reason.TICKET_GONE: "The incident's ticket was deleted in the helpdesk; there was nothing left to close or change.",

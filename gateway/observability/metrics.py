@@ -97,10 +97,17 @@ _SPOOL = MetricDoc(
     "Mails in the pipe's spool: `waiting`, or `stuck` for a reason in the log.",
 )
 
+_FALLBACKS = MetricDoc(
+    "ticket_gateway_fallbacks_total",
+    "counter",
+    ("helpdesk", "to", "outcome"),
+    "Tickets that went to a fallback. `outcome` is that of the last call; `skipped`: it had waited too long.",
+)
+
 _DOCS = (
     _ACCEPTED, _REFUSED, _DUPLICATES, _CHECKS, _EVENTS, _DECISIONS, _ACTIONS, _ATTEMPTS, _ACCEPT_SECONDS, _TICKET_SECONDS,
     _CALL_SECONDS, _RECEIPTS_WAITING, _OLDEST_RECEIPT, _ACTIONS_WAITING, _OLDEST_ACTION, _DEAD, _BLOCKED, _OPEN, _BREAKER,
-    _PAUSED, _SPOOL,
+    _PAUSED, _SPOOL, _FALLBACKS,
 )  # fmt: skip
 
 BreakerState = Literal["closed", "half_open", "open"]
@@ -162,6 +169,7 @@ class Metrics:
         self._breaker = self._gauge(_BREAKER)
         self._paused = self._gauge(_PAUSED)
         self._spool = self._gauge(_SPOOL)
+        self._fallbacks = self._counter(_FALLBACKS)
         self._hot = _Hot((*sorted(self._sources), OTHER))
         self.registry.register(self._hot)
 
@@ -216,6 +224,10 @@ class Metrics:
         self._attempts.labels(self._helpdesk(helpdesk), kind, outcome, reason).inc()
         if seconds is not None:
             self._call_seconds.labels(self._helpdesk(helpdesk), kind).observe(seconds)
+
+    def fell_back(self, helpdesk: str, to: str, outcome: str) -> None:
+        """A ticket that one helpdesk did not take went to another."""
+        self._fallbacks.labels(self._helpdesk(helpdesk), self._helpdesk(to), outcome).inc()
 
     def ticket(self, helpdesk: str, seconds: float) -> None:
         """A receipt got its ticket, ``seconds`` after it was received."""

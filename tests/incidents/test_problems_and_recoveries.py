@@ -13,7 +13,9 @@ from gateway.model.plan import Policy
 from gateway.model.reasons import Reason
 from tests.incidents.world import ALL, Memory, other, plan, problem, recovery
 
-QUIET_CLOSE = Wish(ActionKind.APPEND, Purpose.RECOVERY, True, False, (Reason.CLOSE_UNSUPPORTED,))
+QUIET_CLOSE = Wish(
+    ActionKind.APPEND, Purpose.RECOVERY, True, False, (Reason.CLOSE_UNSUPPORTED,), wanted=ActionKind.CLOSE
+)
 
 
 def test_a_problem_without_an_incident_opens_one_and_asks_for_a_ticket() -> None:
@@ -99,7 +101,8 @@ def test_a_relapse_within_reopen_within_uses_the_same_ticket_the_way_that_reopen
     memory.send(recovery(), 10.0)
     result = memory.send(problem(), 110.0)
     assert result.reason is Reason.RELAPSED
-    expected = Wish(ActionKind.APPEND, Purpose.RELAPSE, quiet=False, reopen=True, reasons=(Reason.REOPEN_UNSUPPORTED,))
+    reasons = (Reason.REOPEN_UNSUPPORTED,)
+    expected = Wish(ActionKind.APPEND, Purpose.RELAPSE, False, True, reasons, wanted=ActionKind.REOPEN)
     assert result.wishes == (expected,)
     assert result.incident is not None
     assert (result.incident.id, result.incident.version, result.incident.closed_at) == ("i1", 2, None)

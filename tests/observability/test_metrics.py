@@ -17,6 +17,7 @@ def used() -> Metrics:
     metrics.breaker("osticket", "open")
     metrics.paused("osticket", paused=True)
     metrics.spool(1, 2)
+    metrics.fell_back("zammad", "osticket", "rejected")
     metrics.counts(Counts(3, 90.0, {"osticket": 2, "gone": 1}, {"osticket": 40.0}, 1, 2, 4, 5), now=100.0)
     return metrics
 
