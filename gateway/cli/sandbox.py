@@ -24,19 +24,23 @@ from gateway.cli.terminal import show
     show_default=True,
     help="Folder of its tickets.",
 )
-def sandbox(host: str, port: int, data: Path) -> None:
+@click.option("--mail", default="", metavar="HOST:PORT", help="Take mail by SMTP at this address too.")
+def sandbox(host: str, port: int, data: Path, mail: str) -> None:
     """Serve the sandbox helpdesk until Ctrl-C. Its page, /sandbox, shows tickets and has switches for faults."""
     from gateway.sandbox.serve import run_sandbox  # noqa: PLC0415 - keeps other verbs fast
 
+    if mail and not mail.rpartition(":")[2].isdigit():
+        fail(f"--mail {mail}: write HOST:PORT, such as 127.0.0.1:2526")
     ready = False
 
     def on_ready(url: str) -> None:
         nonlocal ready
         ready = True
-        show(f"Sandbox helpdesk: {url}\nIts tickets are kept in {data}. Stop with Ctrl-C.")
+        taking = f" Mail is taken at {mail}." if mail else ""
+        show(f"Sandbox helpdesk: {url}\nIts tickets are kept in {data}.{taking} Stop with Ctrl-C.")
 
     try:
-        run_sandbox(host, port, data, on_ready=on_ready)
+        run_sandbox(host, port, data, mail=mail, on_ready=on_ready)
     except OSError as error:
         fail(f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}", 1)
     except SystemExit:  # uvicorn's way to say that it cannot listen; its log line says why

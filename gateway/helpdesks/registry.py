@@ -17,6 +17,7 @@ from gateway.helpdesks.osticket.operator import OsTicketOperator
 from gateway.helpdesks.osticket.settings import OsTicketSettings
 from gateway.helpdesks.otobo.kind import OTOBO, ZNUNY
 from gateway.helpdesks.protocol import Connector, HelpdeskKind
+from gateway.helpdesks.smtp.kind import SMTP
 from gateway.helpdesks.zammad.kind import ZAMMAD
 from gateway.model.json import JsonValue
 
@@ -74,6 +75,7 @@ _OURS = (
     ZAMMAD,
     OTOBO,
     ZNUNY,
+    SMTP,
 )
 
 

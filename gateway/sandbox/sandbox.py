@@ -9,6 +9,7 @@ from gateway.helpdesks.osticket.sandbox import OsTicketSandbox
 from gateway.helpdesks.osticket.sandbox_settings import OsTicketSettings
 from gateway.helpdesks.otobo.sandbox import OtoboSandbox
 from gateway.helpdesks.otobo.sandbox_settings import OtoboSandboxSettings
+from gateway.helpdesks.smtp.sandbox import SmtpSandbox
 from gateway.helpdesks.zammad.sandbox import ZammadSandbox
 from gateway.helpdesks.zammad.sandbox_settings import ZammadSandboxSettings
 from gateway.model.json import JsonObject, JsonValue
@@ -49,7 +50,8 @@ class Sandbox:
         self.zammad = ZammadSandbox(self.store, zammad, clock=clock)
         self.otobo = OtoboSandbox(self.store, otobo, clock=clock)
         self.znuny = OtoboSandbox(self.store, name="znuny", clock=clock)
-        known: tuple[Double, ...] = (self.osticket, self.zammad, self.otobo, self.znuny)
+        self.smtp = SmtpSandbox(self.store, clock=clock)
+        known: tuple[Double, ...] = (self.osticket, self.zammad, self.otobo, self.znuny, self.smtp)
         self.doubles: Mapping[str, Double] = {double.name: double for double in known}
         presets = environ.get(FAULTS_VARIABLE, "")
         if presets:
@@ -61,6 +63,7 @@ class Sandbox:
         await self.otobo.close()
         await self.znuny.close()
         await self.zammad.close()
+        await self.smtp.close()
         self.store.close()
 
     def set_faults(self, faults: Mapping[str, list[Fault]]) -> None:

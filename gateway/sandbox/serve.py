@@ -34,10 +34,12 @@ async def serve_sandbox(
     folder: Path | None,
     *,
     osticket: OsTicketSettings | None = None,
+    mail: str = "",
     on_ready: Callable[[str], None] = lambda _url: None,
 ) -> None:
     """Serve at ``listen`` (`HOST:PORT`, an IPv6 address in brackets) until SIGINT, SIGTERM or cancellation.
 
+    ``mail`` is where mail is taken too, nowhere if it is empty.
     ``on_ready`` is given the page's address. Requests that hang because of a fault end after a second.
     """
     host, _, port = listen.rpartition(":")
@@ -52,6 +54,9 @@ async def serve_sandbox(
         timeout_graceful_shutdown=1,
     )
     try:
+        if mail:
+            mail_host, _, mail_port = mail.rpartition(":")
+            await sandbox.smtp.listen(mail_host.strip("[]"), int(mail_port))
         await _Server(config, on_ready).serve()
     finally:
         await sandbox.close()
@@ -64,8 +69,12 @@ def run_sandbox(
     *,
     on_ready: Callable[[str], None],
     osticket: OsTicketSettings | None = None,
+    mail: str = "",
 ) -> None:
-    """Serve with uvicorn until SIGINT or SIGTERM, then return. Port 0 takes a free one; ``on_ready`` is told which."""
+    """Serve with uvicorn until SIGINT or SIGTERM, then return. Port 0 takes a free one; ``on_ready`` is told which.
+
+    ``mail``: as in `serve_sandbox`.
+    """
     listen = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def ignore(_number: int, _frame: FrameType | None) -> None:
@@ -76,7 +85,7 @@ def run_sandbox(
     try:
         loop_factory = uvicorn.Config(lambda: None, loop="auto").get_loop_factory()
         with asyncio.Runner(loop_factory=loop_factory) as runner:
-            runner.run(serve_sandbox(listen, folder, osticket=osticket, on_ready=on_ready))
+            runner.run(serve_sandbox(listen, folder, osticket=osticket, mail=mail, on_ready=on_ready))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -71,6 +71,7 @@ class House:
     gateway: Gateway
     rest: str = ROUTES
     served: list[HttpServers] = field(default_factory=list)
+    config: str = CONFIG
 
     @property
     def url(self) -> str:
@@ -137,7 +138,9 @@ class House:
     async def restart(self, rest: str | None = None) -> None:
         """Stop the gateway and start another one on the same journal."""
         await self.gateway.stop(1.0)
-        self.gateway = await start(self.folder, self.sandbox_url, self.rest if rest is None else rest)
+        self.gateway = await start(
+            self.folder, self.sandbox_url, self.rest if rest is None else rest, config=self.config
+        )
 
 
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 40.0) -> None:
@@ -165,14 +168,20 @@ async def start(
 async def house(
     folder: Path, rest: str = ROUTES, *, clock: Callable[[], float] = time.time, config: str = CONFIG
 ) -> AsyncIterator[House]:
-    """Everything up; everything down afterwards. ``clock`` is the gateway's."""
+    """Everything up; everything down afterwards. ``clock`` is the gateway's.
+
+    `MAIL-PORT` in ``config`` stands for the port at which the sandbox takes mail.
+    """
     sandbox = Sandbox(None, environ={})
+    if "MAIL-PORT" in config:
+        await sandbox.smtp.listen("127.0.0.1", 0)
+        config = config.replace("MAIL-PORT", sandbox.smtp.address.rpartition(":")[2])
     desk = HttpServers(sandbox_app(sandbox), HttpServer(listen="127.0.0.1:0"))
     await desk.start()
     url = f"{desk.addresses[0]}/sandbox"
     gateway = await start(folder, url, rest, clock, config)
     async with httpx.AsyncClient(timeout=20.0, trust_env=False) as client:
-        built = House(folder, sandbox, url, client, gateway, rest)
+        built = House(folder, sandbox, url, client, gateway, rest, config=config)
         try:
             yield built
         finally:

@@ -8,19 +8,13 @@ from gateway.model.json import JsonObject
 from gateway.model.reasons import Reason
 from gateway.sandbox.faults import Fault
 from tests.e2e.house import House, house
+from tests.e2e.matrix import HEAD
 
 pytestmark = pytest.mark.anyio
 
-CONFIG = """\
-version: 1
-server:
-  http: {{listen: "127.0.0.1:0", max_body: 8MiB}}
-  journal: {{url: "sqlite:///journal.db", min_free: 1MiB}}
-  operator: {{bearer: the-operators-token}}
-sources:
-  nagios: {{kind: nagios, auth: {{bearer: {token}}}}}
-  app: {{kind: generic, auth: {{bearer: {token}}}}}
-helpdesks:
+CONFIG = (
+    HEAD
+    + """\
   desk:
     kind: otobo
     url: {sandbox}/otobo
@@ -32,6 +26,7 @@ helpdesks:
     limits: {{timeout: 1s, settle: 100ms, retry_first: 50ms, retry_most: 200ms}}
 {rest}
 """
+)
 ROUTES = """\
 routes:
   - name: alerts

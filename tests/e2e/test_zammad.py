@@ -6,22 +6,15 @@ from pathlib import Path
 import pytest
 
 from gateway.model.json import JsonObject
-from gateway.model.reasons import Reason
-from gateway.sandbox.faults import AT_COMMIT, Fault, FaultKind
+from gateway.sandbox.faults import Fault, FaultKind
 from tests.e2e.house import House, house, start
+from tests.e2e.matrix import DOUBTFUL, HEAD, STORY, faults, flagged, story, switch, told
 
 pytestmark = pytest.mark.anyio
 
-CONFIG = """\
-version: 1
-server:
-  http: {{listen: "127.0.0.1:0", max_body: 8MiB}}
-  journal: {{url: "sqlite:///journal.db", min_free: 1MiB}}
-  operator: {{bearer: the-operators-token}}
-sources:
-  nagios: {{kind: nagios, auth: {{bearer: {token}}}}}
-  app: {{kind: generic, auth: {{bearer: {token}}}}}
-helpdesks:
+CONFIG = (
+    HEAD
+    + """\
   zammad:
     kind: zammad
     url: {sandbox}/zammad
@@ -32,6 +25,7 @@ helpdesks:
     limits: {{timeout: 300ms, settle: 150ms, retry_first: 50ms, retry_most: 200ms}}
 {rest}
 """
+)
 
 ROUTES = """\
 routes:
@@ -46,46 +40,11 @@ routes:
     incident: {repeat: {append_every: 1ms}, reopen_within: 1h}
 """
 
-FAULTS: dict[str, Fault] = {
-    "refused": Fault(fault=FaultKind.REFUSE, count=1),
-    "slow": Fault(fault=FaultKind.SLOW, seconds=0.1, count=8),
-    "too slow": Fault(fault=FaultKind.SLOW, seconds=0.35, count=1),
-    "rate limited": Fault(fault=FaultKind.RATE_LIMIT, seconds=0, count=1),
-    "credentials refused": Fault(fault=FaultKind.AUTH_BROKEN, count=2),
-    "database away": Fault(fault=FaultKind.DATABASE_DOWN, count=1),
-    "bad gateway": Fault(fault=FaultKind.HTML_ERROR, count=1),
-    "log-in page": Fault(fault=FaultKind.REDIRECT, count=2),
-    "maintenance": Fault(fault=FaultKind.MAINTENANCE, count=1),
-    "hangs, then writes": Fault(fault=FaultKind.HANG_BEFORE_COMMIT, seconds=0.35, count=1),
-    "hangs, writes nothing": Fault(fault=FaultKind.HANG_BEFORE_COMMIT, seconds=0.35, commits=False, count=1),
-    "writes, then hangs": Fault(fault=FaultKind.COMMIT_THEN_HANG, seconds=1, count=1),
-    "writes, then hangs up": Fault(fault=FaultKind.COMMIT_THEN_DROP, count=1),
-    "dies half way": Fault(fault=FaultKind.DIE_HALF_WAY, count=1),
-}
+FAULTS = faults(0.3)
 
 
 def zammad(folder: Path, rest: str = ROUTES) -> AbstractAsyncContextManager[House]:
     return house(folder, rest, config=CONFIG)
-
-
-async def told(home: House, kind: str, state: str, text: str) -> None:
-    answer = await home.nagios(kind, state, SERVICEOUTPUT=text)
-    assert answer.status_code in {201, 202}
-    await home.settled()
-
-
-def switch(home: House, *faults: Fault) -> None:
-    home.sandbox.set_faults({"zammad": list(faults)})
-
-
-async def flagged(home: House) -> bool:
-    """Whether any action says that it may be a duplicate."""
-    receipts = await home.gateway.reader.receipts(limit=100)
-    for receipt in receipts:
-        view = await home.gateway.reader.receipt(receipt.id)
-        if view is not None and any(Reason.POSSIBLE_DUPLICATE.value in action.flags for action in view.actions):
-            return True
-    return False
 
 
 async def test_problem_repeat_recovery_and_relapse_are_one_ticket(tmp_path: Path) -> None:
@@ -112,9 +71,6 @@ async def test_problem_repeat_recovery_and_relapse_are_one_ticket(tmp_path: Path
         ]
 
 
-DOUBTFUL = [name for name, fault in FAULTS.items() if fault.fault in AT_COMMIT]
-
-
 @pytest.mark.parametrize(
     ("name", "attributes"),
     [*((name, ["gateway_key"]) for name in FAULTS), *((name, []) for name in DOUBTFUL)],
@@ -123,19 +79,12 @@ DOUBTFUL = [name for name, fault in FAULTS.items() if fault.fault in AT_COMMIT]
 async def test_a_fault_at_every_step_still_makes_one_ticket(tmp_path: Path, name: str, attributes: list[str]) -> None:
     async with zammad(tmp_path) as home:
         home.sandbox.change_settings({"zammad": {"attributes": attributes}})
-        steps = (("PROBLEM", "CRITICAL"), ("PROBLEM", "CRITICAL"), ("RECOVERY", "OK"), ("PROBLEM", "CRITICAL"))
-        for number, (kind, state) in enumerate(steps):
-            switch(home, FAULTS[name])
-            await told(home, kind, state, f"step {number}")
-            switch(home)
-            for other in range(3):  # so that the breaker, which is tested elsewhere, stays closed
-                await home.nagios("PROBLEM", "CRITICAL", host=f"other-{number}-{other}")
-            await home.settled()
+        await story(home, "zammad", FAULTS[name])
         ours = [place for place, ticket in enumerate(home.tickets()) if "web1" in str(ticket["subject"])]
         assert [home.tickets()[place]["status"] for place in ours] == ["open"]
         ids = [entry["message_id"] for entry in home.entries(ours[0])]
-        assert len(ids) == len(set(map(str, ids))) == len(steps)
-        assert len(home.tickets()) == 1 + 3 * len(steps)
+        assert len(ids) == len(set(map(str, ids))) == len(STORY)
+        assert len(home.tickets()) == 1 + 3 * len(STORY)
         counts = await home.gateway.reader.counts()
         assert counts.dead_actions == 0
 
@@ -144,7 +93,7 @@ async def test_a_fault_at_every_step_still_makes_one_ticket(tmp_path: Path, name
 async def test_half_a_ticket_of_an_older_release_is_completed_and_not_doubled(tmp_path: Path, at: str) -> None:
     async with zammad(tmp_path) as home:
         home.sandbox.change_settings({"zammad": {"release": "older"}})
-        switch(home, Fault(fault=FaultKind.DIE_HALF_WAY, at=at, count=1))
+        switch(home, "zammad", Fault(fault=FaultKind.DIE_HALF_WAY, at=at, count=1))
         await told(home, "PROBLEM", "CRITICAL", "one")
         assert len(home.tickets()) == 1
         assert len(home.entries()) == 1
@@ -155,7 +104,7 @@ async def test_where_conditions_are_ignored_there_is_one_ticket_or_a_flagged_sec
         home.sandbox.change_settings({"zammad": {"conditions": "ignored"}})
         await home.nagios("PROBLEM", "CRITICAL", host="other")
         await home.settled()
-        switch(home, Fault(fault=FaultKind.COMMIT_THEN_DROP, count=1))
+        switch(home, "zammad", Fault(fault=FaultKind.COMMIT_THEN_DROP, count=1))
         await told(home, "PROBLEM", "CRITICAL", "one")
         assert len(home.tickets()) == 2 or await flagged(home)
 
@@ -187,10 +136,10 @@ async def test_a_ticket_that_a_person_deleted_is_replaced_at_the_next_word_of_th
 
 async def test_a_stop_in_the_middle_of_a_call_is_looked_up_by_the_next_start(tmp_path: Path) -> None:
     async with zammad(tmp_path) as home:
-        switch(home, Fault(fault=FaultKind.COMMIT_THEN_HANG, seconds=30, count=1))
+        switch(home, "zammad", Fault(fault=FaultKind.COMMIT_THEN_HANG, seconds=30, count=1))
         await home.nagios("PROBLEM", "CRITICAL")
         await home.gateway.stop(0.0)
-        switch(home)
+        switch(home, "zammad")
         home.gateway = await start(home.folder, home.sandbox_url, ROUTES, config=CONFIG)
         await home.settled()
         assert len(home.tickets()) == 1

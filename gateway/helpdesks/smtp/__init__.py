@@ -1,0 +1,1 @@
+"""Tickets by mail, for every helpdesk that reads mail."""
