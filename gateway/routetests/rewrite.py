@@ -38,8 +38,9 @@ def rewritten(text: str, changes: Iterable[Change]) -> str:
     seen: dict[int, int] = {}
     _count(root, seen)
     for change in changes:
-        node = _at(root, change.path, seen)
-        edits.append((*_span(node, text), flow(change.value)))
+        key, node = _at(root, change.path, seen)
+        start, end = _span(node, text)
+        edits.append((start, end, " " * _missing_blanks(key, node, start == end) + flow(change.value)))
     for start, end, new in sorted(edits, reverse=True):
         text = text[:start] + new + text[end:]
     return text
@@ -75,12 +76,14 @@ def _count(node: Node | None, seen: dict[int, int]) -> None:
         waiting += one.value if isinstance(one, SequenceNode) else []
 
 
-def _at(root: Node | None, path: Path, seen: Mapping[int, int]) -> Node:
-    node = root
+def _at(root: Node | None, path: Path, seen: Mapping[int, int]) -> tuple[Node | None, Node]:
+    """(the key before it, if it is an entry of a section; the value at a path)."""
+    key, node = None, root
     for step in path:
         inner: Node | None = None
+        key = None
         if isinstance(node, MappingNode):
-            inner = next((value for key, value in node.value if key.value == str(step)), None)
+            key, inner = next((pair for pair in node.value if pair[0].value == str(step)), (None, None))
         elif isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.value):
             inner = node.value[step]
         if inner is None:
@@ -91,7 +94,16 @@ def _at(root: Node | None, path: Path, seen: Mapping[int, int]) -> Node:
         node = inner
     if node is None:
         raise CannotRewrite("the file is empty")
-    return node
+    return key, node
+
+
+def _missing_blanks(key: Node | None, node: Node, empty: bool) -> int:  # noqa: FBT001 - a fact about the node
+    """How far a value must be moved to the right, so that it belongs to its key: a list may stand below it, one value may not."""
+    if empty:
+        return 1
+    if key is None or node.start_mark.line == key.start_mark.line:
+        return 0
+    return max(0, key.start_mark.column + 2 - node.start_mark.column)
 
 
 def _span(node: Node, text: str) -> tuple[int, int]:
