@@ -13,7 +13,9 @@ from gateway.sandbox.faults import Fault, FaultKind
 START = "2026-01-07T12:00+00:00"
 """When a test begins that says nothing else: a Wednesday, at noon."""
 
-_FAULTS = (*(kind.value for kind in FaultKind), "down", "clear")
+LONGEST = 10 * 366 * 86400.0
+"""Seconds that a test may last, on its own clock."""
+
 FaultName = Literal[
     "refuse", "slow", "rate_limit", "auth_broken", "database_down", "html_error", "redirect", "maintenance",
     "hang_before_commit", "commit_then_hang", "commit_then_drop", "die_half_way", "down", "clear",
@@ -162,7 +164,10 @@ class TestStep(Section):
 
     __test__ = False
 
-    at: Duration = Field(description="When, counted from the start of the test; never before the step above.")
+    at: Duration = Field(
+        le=LONGEST,
+        description="When, counted from the start of the test; never before the step above.",
+    )
     fault: Literal["clear"] | dict[str, Faults] | None = Field(
         default=None, description="Faults by helpdesk, or `clear`: all helpdesks are well again."
     )
@@ -174,7 +179,7 @@ class TestStep(Section):
     times: int = Field(
         default=1, ge=1, le=1000, description="How often `send` is sent; `{n}` in its texts is then 1, 2, 3 and so on."
     )
-    every: Duration = Field(default=0.0, ge=0, description="The time between two of these.")
+    every: Duration = Field(default=0.0, ge=0, le=86400, description="The time between two of these.")
     expect: Expect | None = Field(default=None, description="What must have happened, when all is sent.")
 
     @model_validator(mode="after")

@@ -148,17 +148,15 @@ class World:
             if now >= until:
                 return
             soonest = until if timer is None else timer
-            if self._busy:
-                stuck = 0
-                await self._loop.hop(soonest)
-                continue
             waiting = list(self.journal.due_actions())
-            if any(instant <= now for instant in waiting) and stuck < PATIENT:
-                stuck += 1  # a breaker, a pause or a rate holds it up: they look for themselves
+            # A breaker, a pause or a rate holds something up: they look for themselves. A helpdesk hangs: nobody knows how long.
+            held = any(instant <= now for instant in waiting) or any(desk.busy for desk in self.desks.values())
+            if self.journal.calling or (held and stuck < PATIENT):
+                stuck += not self.journal.calling
                 await self._loop.hop(soonest)
                 continue
             later = [instant for instant in waiting if instant > now]
-            if len(later) < len(waiting):
+            if held:
                 later.append(now + STRIDE)
             self._loop.jump(min([soonest, *later]))
             self._wake(self._deliveries)
@@ -183,10 +181,6 @@ class World:
             if task.done():
                 task.result()
                 raise RuntimeError("the gateway of the test has stopped")
-
-    @property
-    def _busy(self) -> bool:
-        return self.journal.calling or any(desk.busy for desk in self.desks.values())
 
     async def _next_timer(self, until: float) -> float | None:
         due = await self.journal.due_timers(now=until, limit=1)

@@ -222,6 +222,59 @@ def test_an_agent_may_close_a_ticket_and_a_relapse_opens_it_again(tmp_path: Path
     assert "expected  a ticket to close\n  happened  there is none" in run(path).output
 
 
+def test_all_that_is_due_later_is_done_when_it_is_due(tmp_path: Path) -> None:
+    passed(
+        tmp_path,
+        """\
+- name: nobody looks after it
+  steps:
+    - {at: 0s, send: {source: zabbix, host: a, origin_key: a}}
+    - {at: 29m, expect: {create: {priority: 2 normal}, update: 0}}
+    - {at: 31m, expect: {update: {priority: 3 high, reason: escalated}}}
+- name: somebody looks after it
+  steps:
+    - {at: 0s, send: {source: zabbix, host: a, origin_key: a}}
+    - {at: 9m, send: {source: zabbix, kind: acknowledgement, host: a, origin_key: a}}
+    - {at: 2h, expect: {create: 1, update: 0}}
+- name: it comes and goes
+  steps:
+    - {at: 0s, times: 4, every: 4m, send: {source: zabbix, host: a, origin_key: a}}
+    - {at: 12m, send: {source: zabbix, kind: recovery, host: a, origin_key: a}}
+    - {at: 13m, send: {source: zabbix, host: a, origin_key: a}}
+    - {at: 14m, send: {source: zabbix, kind: recovery, host: a, origin_key: a}, expect: {reason: flapping}}
+    - {at: 2h, expect: {create: 0, close: 1, tickets: 1, reason: calm}}
+- name: the host is down
+  steps:
+    - {at: 0s, send: {source: zabbix, host: a, origin_key: a}}
+    - {at: 1m, times: 3, send: {source: zabbix, host: a, service: "s{n}", origin_key: "a{n}"}, expect: {create: 1, reason: suppressed}}
+    - {at: 9m, send: {source: zabbix, kind: recovery, host: a, origin_key: a}}
+    - {at: 10m, send: {source: zabbix, kind: recovery, host: a, service: s1, origin_key: a1}}
+    - {at: 1h, expect: {create: 2, tickets: 3, reason: not_confirmed}}
+""",
+        HEAD.replace(
+            "ticket: {helpdesk: osticket, template: alert, fields: {topicId: 77}}",
+            """ticket: {helpdesk: zammad, template: alert, fields: {priority: 2 normal}}
+    incident:
+      key: [host, service]
+      escalate: {after: 30m, action: update, fields: {priority: 3 high}}
+      flap: {changes: 3, within: 30m}
+      suppressed_by: host""",
+        ),
+    )
+
+
+def test_a_helpdesk_that_hangs_for_a_day_does_not_hold_up_the_tests(tmp_path: Path) -> None:
+    passed(
+        tmp_path,
+        """\
+- name: a very long answer
+  steps:
+    - {at: 0s, fault: {osticket: {fault: hang_before_commit, seconds: 1d, count: 1, commits: false}}, send: {source: zabbix, host: a}}
+    - {at: 7d, expect: {tickets: 1}}
+""",
+    )
+
+
 def test_what_a_person_did_counts(tmp_path: Path) -> None:
     passed(
         tmp_path,
