@@ -31,8 +31,8 @@ def with_rules(draft: TicketDraft, wish: Wish, kind: Kind, policy: Policy) -> Ti
 def when_closed(wish: Wish, kind: Kind, policy: Policy) -> ClosedByHand:
     """What becomes of a follow-up if a person has closed the ticket.
 
-    A rule that stays quiet speaks of a problem that is known. What is worse than any before, or joins a group, is not known yet; and a report, of
-    which nobody will say that it is over, is each time a new one: these open the ticket again.
+    A rule that stays quiet speaks of a problem that is known. What is worse than any before, or joins a group, is not known yet;
+    and a report, of which nobody will say that it is over, is each time a new one: these open the ticket again.
     """
     said = policy.closed_by_hand
     if not said or wish.reopen or wish.kind in {ActionKind.CREATE, ActionKind.REOPEN}:

@@ -21,8 +21,8 @@ class Policy:
     ``escalate_by``. ``expire_after`` None: an incident without news stays as it is. ``flap_changes`` 0: flapping is not watched.
     ``suppressed_by`` host: tickets of services wait while their host is down. ``coalesce``: follow-ups that wait behind each
     other may be sent as one. ``joined``: what a further alert of a group does. ``only_if_untouched``: a ticket on which a
-    person has worked is not closed. ``closed_by_hand`` is what becomes of follow-ups to a ticket that a person has closed; empty: they
-    are added, and it stays closed. A default stands for what plans of earlier versions meant.
+    person has worked is not closed. ``closed_by_hand`` is what becomes of follow-ups to a ticket that a person has closed;
+    empty: they are added, and it stays closed. A default stands for what plans of earlier versions meant.
     """
 
     append_every: float | None = None

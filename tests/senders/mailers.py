@@ -118,7 +118,7 @@ mailbox_command = {mailbox_command}
 bounce_queue_lifetime = 0
 queue_run_delay = 1s
 minimal_backoff_time = 1s
-maximal_backoff_time = 2s
+maximal_backoff_time = 1s
 maillog_file = {folder}/mail.log
 maillog_file_prefixes = {folder}
 """
@@ -162,12 +162,19 @@ class Postfix:
             for path in (self.folder / "queue" / name).rglob("*")
         )  # fmt: skip
 
+    def log(self) -> str:
+        """What it has to say."""
+        return (self.folder / "mail.log").read_text("utf-8", "replace")
+
     def refused(self) -> int:
-        return (self.folder / "mail.log").read_text("utf-8", "replace").count("status=deferred")
+        return self.log().count("status=deferred")
 
     def complaints(self) -> list[str]:
-        lines = (self.folder / "mail.log").read_text("utf-8", "replace").splitlines()
-        return [line for line in lines if re.search(r"status=bounced|fatal:|panic:|warning: .*(?:pipe|local)", line)]
+        return [
+            line
+            for line in self.log().splitlines()
+            if re.search(r"status=bounced|fatal:|panic:|warning: .*(?:pipe|local)", line)
+        ]
 
 
 @contextmanager

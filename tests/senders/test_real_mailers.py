@@ -138,18 +138,27 @@ class Gate:
 
         return not list((self.places.spool / "new").iterdir()) and asyncio.run(read())
 
-    def entries(self) -> Counter[str]:
-        """How often each mail is there, by its Message-ID, which ends its subject; each entry of a ticket counts."""
+    def entries(self, test: str) -> Counter[str]:
+        """How often each mail of a test is there, by its Message-ID, which ends its subject; each entry of a ticket counts."""
         found: Counter[str] = Counter()
         for ticket in self.tickets():
             entries = ticket["entries"]
             assert isinstance(entries, list)
-            found[str(ticket["subject"]).removeprefix("Störung ")] += len(entries)
+            identity = str(ticket["subject"]).removeprefix("Störung ")
+            if identity.startswith(f"{test}-"):
+                found[identity] += len(entries)
         return found
 
 
-@pytest.fixture
-def gate() -> Iterator[Gate]:
+@pytest.fixture(scope="module")
+def alone() -> Iterator[Gate]:
+    """A gateway for what needs no mail server."""
+    with a_gate() as built:
+        yield built
+
+
+@contextmanager
+def a_gate() -> Iterator[Gate]:
     folder = Path(tempfile.mkdtemp(prefix="tg-mailers-", dir="/tmp"))
     folder.chmod(0o755)  # mail programs start the script as another user
     places = Places(folder, free_port(), free_port())
@@ -228,18 +237,27 @@ WAYS: dict[str, tuple[str, Way]] = {
 }
 
 
-@pytest.fixture(params=WAYS)
-def mailer(request: pytest.FixtureRequest, gate: Gate) -> Iterator[Mailer]:
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A mail program and the gateway to which it hands over, for all tests of that way: nothing of one stays for the next."""
+
+    name: str
+    gate: Gate
+    mailer: Mailer
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def lane(request: pytest.FixtureRequest) -> Iterator[Lane]:
     needed, way = WAYS[request.param]
     if program(needed) is None:
         pytest.skip(f"needs the program {needed}; see the head of this file")
-    with way(gate.places) as built:
-        yield built
+    with a_gate() as gate, way(gate.places) as mailer:
+        yield Lane(request.param, gate, mailer)
 
 
-def a_mail(number: int) -> tuple[str, str, str]:
+def a_mail(test: str, number: int) -> tuple[str, str, str]:
     """Its Message-ID (without brackets), sender and text. Every tenth is larger than what one write of a pipe takes."""
-    identity, sender = f"mail-{number}@customer.example", f"person{number}@customer.example"
+    identity, sender = f"{test}-{number}@customer.example", f"person{number}@{test}.example"
     filler = "A line of some length that makes the mail long.\n" * (4000 if number % 10 == 9 else 1)
     head = f"From: {sender}\nTo: {RECIPIENT}\nSubject: Störung {identity}\nMessage-ID: <{identity}>\n"
     return identity, sender, f"{head}Content-Type: text/plain; charset=utf-8\n\n.dot\nFrom here on {number}.\n{filler}"
@@ -275,13 +293,14 @@ def pause(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
-def handed_over(gate: Gate, mailer: Mailer, count: int) -> None:
-    """Wait until the mailer has nothing left and so many mails are in tickets."""
+def handed_over(lane: Lane, test: str, count: int) -> None:
+    """Wait until the mailer has nothing left and so many mails of a test are in tickets."""
+    mailer = lane.mailer
 
     def arrived() -> bool:
         if mailer.waiting():
             mailer.flush()
-        return not mailer.waiting() and len(gate.entries()) >= count
+        return not mailer.waiting() and len(lane.gate.entries(test)) >= count
 
     try:
         wait_for(arrived, "all mails to become tickets", PATIENCE)
@@ -289,81 +308,77 @@ def handed_over(gate: Gate, mailer: Mailer, count: int) -> None:
         pytest.fail("\n".join([f"{mailer.waiting()} are waiting", *mailer.complaints()[-20:]]))
 
 
-def test_no_mail_is_lost_or_doubled_while_the_gateway_is_killed(
-    gate: Gate, mailer: Mailer, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_no_mail_is_lost_or_doubled_while_the_gateway_is_killed(lane: Lane, capsys: pytest.CaptureFixture[str]) -> None:
+    gate = lane.gate
     sent: list[str] = []
     began = time.monotonic()
-    with killed_again_and_again(gate, KILLS, seed=len(request.node.name)) as over:
+    with killed_again_and_again(gate, KILLS, seed=len(lane.name)) as over:
         for number in range(MAILS):
-            identity, sender, text = a_mail(number)
-            mailer.send(text, sender, RECIPIENT)
+            identity, sender, text = a_mail("killed", number)
+            lane.mailer.send(text, sender, RECIPIENT)
             sent.append(identity)
             over.wait(KILLS * CYCLE / MAILS)  # so that there are mails on the way at every kill
-    handed_over(gate, mailer, MAILS)
+    handed_over(lane, "killed", MAILS)
     gate.kill()  # what is left in the journal or the spool would be told again now
     gate.start()
     wait_for(gate.drained, "the gateway to have nothing left")
-    found = gate.entries()
+    found = gate.entries("killed")
     lost = [identity for identity in sent if not found[identity]]
     doubled = [identity for identity, number in found.items() if number > 1]
     told = [
-        request.node.callspec.id, f"{len(sent)} mails", f"{gate.kills} kills", f"{len(found)} tickets",
+        lane.name, f"{len(sent)} mails", f"{gate.kills} kills", f"{len(found)} tickets",
         f"{len(lost)} lost", f"{len(doubled)} doubled", f"{time.monotonic() - began:.0f} s",
     ]  # fmt: skip
     with capsys.disabled():
         sys.stderr.write("\n" + ", ".join(told) + "\n")
     assert (lost, doubled) == ([], [])
     assert set(found) == set(sent)
-    assert mailer.complaints() == []
+    assert lane.mailer.complaints() == []
 
 
-def test_octets_and_envelope_arrive_as_they_were(gate: Gate, mailer: Mailer, request: pytest.FixtureRequest) -> None:
-    way = request.node.callspec.id
-    _, sender, text = a_mail(1)
-    mailer.send(text, sender, "support+printer@tickets.example.org")
-    handed_over(gate, mailer, 1)
-    (receipt,) = gate.receipts()
+def test_octets_and_envelope_arrive_as_they_were(lane: Lane) -> None:
+    _, sender, text = a_mail("octets", 1)
+    lane.mailer.send(text, sender, "support+printer@tickets.example.org")
+    handed_over(lane, "octets", 1)
+    (receipt,) = (one for one in lane.gate.receipts() if one.envelope["mail_from"] == sender)
     assert receipt.body.replace(b"\r\n", b"\n").endswith(b"\n\n" + text.partition("\n\n")[2].encode())
     assert "Subject: Störung".encode() in receipt.body
     assert not receipt.body.startswith(b"From ")
-    assert receipt.envelope["mail_from"] == sender
-    if way == "procmail":  # it clears the environment
+    if lane.name == "procmail":  # it clears the environment
         assert "rcpt_to" not in receipt.envelope
-    elif way == "maildrop":
+    elif lane.name == "maildrop":
         assert receipt.envelope["rcpt_to"] == RECIPIENT
     else:
         assert receipt.envelope["rcpt_to"] == "support+printer@tickets.example.org"
         assert receipt.envelope["subaddress"] == "printer"
 
 
-@pytest.mark.parametrize(
-    "mailer", ["postfix-pipe", "postfix-alias", "exim-pipe", "procmail", "maildrop"], indirect=True
-)
-def test_what_the_script_cannot_take_stays_with_the_mail_server(gate: Gate, mailer: Mailer) -> None:
+def test_what_nobody_can_take_stays_with_the_mail_server(lane: Lane) -> None:
+    gate, mailer, before = lane.gate, lane.mailer, lane.mailer.refused()
     gate.stop()
-    away = gate.places.spool.rename(gate.places.folder / "elsewhere")
-    identity, sender, text = a_mail(1)
+    away = gate.places.spool.rename(gate.places.folder / "elsewhere")  # the script has nowhere to go either
+    identity, sender, text = a_mail("refused", 1)
     mailer.send(text, sender, RECIPIENT)
-    wait_for(lambda: mailer.refused() > 0, "the script to be tried")
+    wait_for(lambda: mailer.refused() > before, "the mail to be refused")
     assert mailer.waiting() == 1
     assert mailer.complaints() == []
     away.rename(gate.places.spool)
     gate.start()
-    handed_over(gate, mailer, 1)
-    assert gate.entries() == {identity: 1}
+    handed_over(lane, "refused", 1)
+    assert gate.entries("refused") == {identity: 1}
 
 
 @pytest.mark.parametrize("word", ["--header", "@mail.eml", "LMTP"])
-def test_swaks_says_that_the_gateway_took_the_mail(gate: Gate, tmp_path: Path, word: str) -> None:
+def test_swaks_says_that_the_gateway_took_the_mail(alone: Gate, tmp_path: Path, word: str) -> None:
     if program("swaks") is None:
         pytest.skip("needs the program swaks; see the head of this file")
+    before = len(alone.tickets())
     calls = [each for block in blocks(ROOT / "docs" / "mail.md") for each in block.text.splitlines()]
     [command] = [each for each in calls if each.startswith("swaks ") and word in each]
     (tmp_path / "mail.eml").write_text("From: Ann <ann@example.org>\nSubject: From a file\n\nHello.\n")
     done = subprocess.run(
-        shlex.split(gate.places.put_in(command)), capture_output=True, timeout=60, check=False, cwd=tmp_path
+        shlex.split(alone.places.put_in(command)), capture_output=True, timeout=60, check=False, cwd=tmp_path
     )
     assert done.returncode == 0, done
     assert b"250 2.0.0" in done.stdout
-    wait_for(lambda: len(gate.entries()) == 1, "the ticket")
+    wait_for(lambda: len(alone.tickets()) == before + 1, "the ticket")

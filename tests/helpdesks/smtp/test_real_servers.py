@@ -1,14 +1,9 @@
 """TLS and log-in with the gateway's own mail door, and a whole way through Postfix to the helpdesk behind it."""
 
 import os
-import shutil
-import socket
 import ssl
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import trustme
@@ -18,10 +13,12 @@ from gateway.helpdesks.smtp.connector import SmtpConnector
 from gateway.helpdesks.smtp.sandbox import SmtpSandbox
 from gateway.model.action import ActionKind, OutcomeKind
 from gateway.sandbox.store import Store
+from tests.crash.harness import free_port
 from tests.e2e.house import until
 from tests.helpdesks.smtp.support import called, order, scripted, settings
 from tests.receive.smtp.support import house
-from tests.receive.smtp.test_postfix import MAIN, MASTER, NEEDED
+from tests.receive.smtp.test_postfix import MAIN
+from tests.senders.mailers import postfix, program
 
 pytestmark = pytest.mark.anyio
 
@@ -92,62 +89,39 @@ async def test_tls_from_the_start_works_too(keys: Keys) -> None:
 # ------------------------------------------------------------------------------------------------------------- Postfix
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @dataclass(frozen=True)
-class Postfix:
-    """A Postfix of its own that takes mail at ``port`` and hands it on to ``behind``."""
+class Relay:
+    """A Postfix that takes mail at ``port`` and hands it on to ``behind``."""
 
-    folder: Path
     port: int
     behind: int
 
 
 @pytest.fixture
-def postfix() -> Iterator[Postfix]:
-    folder = Path(tempfile.mkdtemp(prefix="tg-postfix-", dir="/tmp"))
-    folder.chmod(0o755)
+def relay() -> Iterator[Relay]:
     port, behind = free_port(), free_port()
-    for name in ("queue", "data"):
-        (folder / name).mkdir()
-    shutil.chown(folder / "data", "postfix")
-    main = MAIN.format(folder=folder, transport=f"smtp:[127.0.0.1]:{behind}")
-    (folder / "main.cf").write_text(main + "mynetworks = 127.0.0.0/8\n")
     services = f"127.0.0.1:{port} inet n - n - - smtpd\nproxymap unix - - n - - proxymap\nanvil unix - - n - 1 anvil\n"
-    (folder / "master.cf").write_text(MASTER + services)
-    control = ["/usr/sbin/postfix", "-c", str(folder)]
-    subprocess.run([*control, "start"], check=True, capture_output=True, timeout=60)
-    try:
-        yield Postfix(folder, port, behind)
-    finally:
-        subprocess.run([*control, "stop"], check=False, capture_output=True, timeout=60)
-        shutil.rmtree(folder, ignore_errors=True)
+    main = MAIN.format(transport=f"smtp:[127.0.0.1]:{behind}") + "mynetworks = 127.0.0.0/8\n"
+    with postfix(main=main, master=services):
+        yield Relay(port, behind)
 
 
 @pytest.mark.processes
-@pytest.mark.skipif(
-    os.geteuid() != 0 or any(shutil.which(name, path="/usr/sbin:/usr/bin") is None for name in NEEDED),
-    reason="needs root and the Debian package postfix",
-)
+@pytest.mark.skipif(os.geteuid() != 0 or program("postfix") is None, reason="needs root and the Debian package postfix")
 @pytest.mark.parametrize("anyio_backend", [("asyncio", {"use_uvloop": True})], ids=["uvloop"])
-async def test_through_a_real_postfix_a_thread_stays_a_thread(postfix: Postfix) -> None:
+async def test_through_a_real_postfix_a_thread_stays_a_thread(relay: Relay) -> None:
     store = Store(None)
     desk = SmtpSandbox(store)
-    await desk.listen("127.0.0.1", postfix.behind)
+    await desk.listen("127.0.0.1", relay.behind)
     try:
-        await _talk_through(postfix, store)
+        await _talk_through(relay, store)
     finally:
         await desk.close()
         store.close()
 
 
-async def _talk_through(postfix: Postfix, store: Store) -> None:
-    connector = SmtpConnector("desk", settings(postfix.port, to="support@own.example"))
+async def _talk_through(relay: Relay, store: Store) -> None:
+    connector = SmtpConnector("desk", settings(relay.port, to="support@own.example"))
     made = await called(
         connector, order(title="Störung", text=".dot\n" + "x" * 3000, files=(("ä.bin", "", b"\0\r\n.\r\n"),))
     )

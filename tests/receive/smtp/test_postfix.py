@@ -3,84 +3,49 @@
 import asyncio
 import os
 import shutil
-import socket
-import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from tests.crash.harness import free_port
 from tests.receive.smtp.support import Box, House, house
+from tests.senders.mailers import Postfix, postfix, program
 
-NEEDED = ("postfix", "sendmail")
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.processes,
     pytest.mark.skipif(
-        os.geteuid() != 0 or any(shutil.which(name, path="/usr/sbin:/usr/bin") is None for name in NEEDED),
+        os.geteuid() != 0 or program("postfix") is None,
         reason="needs root and the Debian package postfix",
     ),
 ]
 
 MAIN = """\
-compatibility_level = 3.6
-queue_directory = {folder}/queue
-data_directory = {folder}/data
-myhostname = relay.example
-mydestination =
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-alias_maps =
 relay_domains = own.example
 transport_maps = inline:{{ {{ own.example = {transport} }} }}
 smtputf8_enable = yes
-bounce_queue_lifetime = 0
-queue_run_delay = 1s
-minimal_backoff_time = 1s
-maximal_backoff_time = 1s
-maillog_file = {folder}/mail.log
-maillog_file_prefixes = {folder}
-"""
-MASTER = """\
-pickup unix n - n 1 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 1 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-flush unix n - n 1000? 0 flush
-smtp unix - - n - - smtp
-lmtp unix - - n - - lmtp
-error unix - - n - - error
-retry unix - - n - - error
-discard unix - - n - - discard
-scache unix - - n - 1 scache
-showq unix n - n - - showq
-postlog unix-dgram n - n - 1 postlogd
 """
 
 
 @dataclass(frozen=True)
 class Relay:
-    """A Postfix of its own in a folder; nothing of the system's is touched."""
+    """A Postfix that hands the mail of a domain to one of our doors."""
 
-    folder: Path
+    postfix: Postfix
     door: str
     listen: str
-
-    def send(self, text: str, *recipients: str) -> None:
-        command = ["/usr/sbin/sendmail", "-C", str(self.folder), "-i", "-f", "nagios@monitor.example", *recipients]
-        subprocess.run(command, input=text.encode(), check=True, timeout=20)
-
-    def flush(self) -> None:
-        subprocess.run(["/usr/sbin/postqueue", "-c", str(self.folder), "-f"], check=True, timeout=20)
+    before: int = 0
 
     def log(self) -> str:
-        return (self.folder / "mail.log").read_text("utf-8", "replace")
+        """What it has said since the test began."""
+        return self.postfix.log()[self.before :]
+
+    def send(self, text: str, *recipients: str) -> None:
+        self.postfix.send(text, "nagios@monitor.example", *recipients)
 
 
 @pytest.fixture
@@ -88,32 +53,25 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
     return "asyncio", {"use_uvloop": True}
 
 
-@pytest.fixture(params=["smtp", "lmtp", "lmtp-unix"])
-def relay(request: pytest.FixtureRequest) -> Iterator[Relay]:
+@pytest.fixture(scope="module", params=["smtp", "lmtp", "lmtp-unix"])
+def running(request: pytest.FixtureRequest) -> Iterator[Relay]:
     door: str = request.param
-    folder = Path(tempfile.mkdtemp(prefix="tg-postfix-", dir="/tmp"))
-    folder.chmod(0o755)  # its processes run as another user
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    transports = {
-        "smtp": (f"smtp:[127.0.0.1]:{port}", f"127.0.0.1:{port}"),
-        "lmtp": (f"lmtp:inet:127.0.0.1:{port}", f"127.0.0.1:{port}"),
-        "lmtp-unix": (f"lmtp:unix:{folder}/lmtp.sock", f"unix:{folder}/lmtp.sock"),
-    }
-    transport, listen = transports[door]
-    for name in ("queue", "data"):
-        (folder / name).mkdir()
-    shutil.chown(folder / "data", "postfix")
-    (folder / "main.cf").write_text(MAIN.format(folder=folder, transport=transport))
-    (folder / "master.cf").write_text(MASTER)
-    control = ["/usr/sbin/postfix", "-c", str(folder)]
-    subprocess.run([*control, "start"], check=True, capture_output=True, timeout=60)
-    try:
-        yield Relay(folder, door, listen)
-    finally:
-        subprocess.run([*control, "stop"], check=False, capture_output=True, timeout=60)
-        shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="tg-doors-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)  # the processes of Postfix run as another user
+        port = free_port()
+        transport, listen = {
+            "smtp": (f"smtp:[127.0.0.1]:{port}", f"127.0.0.1:{port}"),
+            "lmtp": (f"lmtp:inet:127.0.0.1:{port}", f"127.0.0.1:{port}"),
+            "lmtp-unix": (f"lmtp:unix:{folder}/lmtp.sock", f"unix:{folder}/lmtp.sock"),
+        }[door]
+        with postfix(main=MAIN.format(transport=transport)) as built:
+            yield Relay(built, door, listen)
+
+
+@pytest.fixture
+def relay(running: Relay) -> Relay:
+    """One Postfix for all tests of a door, of which each sees only its own part of the log."""
+    return replace(running, before=len(running.postfix.log()))
 
 
 @asynccontextmanager
@@ -128,7 +86,7 @@ async def until(relay: Relay, box: Box, count: int) -> None:
     try:
         async with asyncio.timeout(20):
             while len(box.receipts) < count:
-                relay.flush()
+                relay.postfix.flush()
                 await asyncio.sleep(0.3)
     except TimeoutError:
         pytest.fail(relay.log())
