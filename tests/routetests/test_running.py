@@ -246,7 +246,8 @@ def test_all_that_is_due_later_is_done_when_it_is_due(tmp_path: Path) -> None:
 - name: the host is down
   steps:
     - {at: 0s, send: {source: zabbix, host: a, origin_key: a}}
-    - {at: 1m, times: 3, send: {source: zabbix, host: a, service: "s{n}", origin_key: "a{n}"}, expect: {create: 1, reason: suppressed}}
+    - {at: 1m, times: 3, send: {source: zabbix, host: a, service: "s{n}", origin_key: "a{n}"}}
+    - {at: 1m, expect: {create: 1, reason: suppressed}}
     - {at: 9m, send: {source: zabbix, kind: recovery, host: a, origin_key: a}}
     - {at: 10m, send: {source: zabbix, kind: recovery, host: a, service: s1, origin_key: a1}}
     - {at: 1h, expect: {create: 2, tickets: 3, reason: not_confirmed}}
@@ -269,7 +270,8 @@ def test_a_helpdesk_that_hangs_for_a_day_does_not_hold_up_the_tests(tmp_path: Pa
         """\
 - name: a very long answer
   steps:
-    - {at: 0s, fault: {osticket: {fault: hang_before_commit, seconds: 1d, count: 1, commits: false}}, send: {source: zabbix, host: a}}
+    - {at: 0s, fault: {osticket: {fault: hang_before_commit, seconds: 1d, count: 1, commits: false}}}
+    - {at: 0s, send: {source: zabbix, host: a}}
     - {at: 7d, expect: {tickets: 1}}
 """,
     )
