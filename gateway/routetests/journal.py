@@ -20,8 +20,12 @@ class TestJournal(MemoryJournal):
         return any(action.claimed_until is not None for action in self._actions.values())
 
     def due_actions(self) -> Iterator[float]:
-        """From when on each action may be tried that waits for its time."""
-        return (action.not_before for action in self._actions.values() if action.status in _WAITS)
+        """When each action that waits may be tried again, or goes to another helpdesk."""
+        for action in self._actions.values():
+            if action.status in _WAITS:
+                yield action.not_before
+            if action.status is ActionStatus.QUEUED and action.new.falls_back_after is not None:
+                yield action.new.queued_at + action.new.falls_back_after
 
     def incidents(self) -> list[Incident]:
         """All incidents, in the order in which they were opened."""

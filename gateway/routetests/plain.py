@@ -174,8 +174,13 @@ class PlainConnector:
         return self._real.split(kind, draft)
 
     def prepare(self, order: Order) -> bytes:
-        """The request of a new ticket as it would be sent. Others need what only a real answer tells of their ticket."""
-        return self._real.prepare(order) if order.ticket is None else b"{}"
+        """The request as it would be sent. A follow-up may need what only a real answer tells of its ticket; then it has none."""
+        try:
+            return self._real.prepare(order)
+        except ValueError:
+            if order.ticket is None:
+                raise
+            return b"{}"
 
     async def call(self, order: Order, request: bytes, http: Http, *, timeout: float) -> Outcome:  # noqa: ARG002 - never sent
         """Hand the order to the stand-in."""

@@ -1,6 +1,6 @@
 """Writes down what happens in a test, in words for people and in values for expectations."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import orjson
 
@@ -23,14 +23,20 @@ class Recorder:
     """The observer of a test's pipeline and the watcher of its deliveries."""
 
     def __init__(
-        self, rules: Ruleset, journal: TestJournal, desks: Mapping[str, Desk], after: Callable[[], float]
+        self,
+        rules: Ruleset,
+        journal: TestJournal,
+        desks: Mapping[str, Desk],
+        after: Callable[[], float],
+        wake: Callable[[Iterable[str]], None],
     ) -> None:
-        """``after`` tells the time since the test began."""
+        """``after`` tells the time since the test began; ``wake`` is told helpdesks that have something to do."""
         self.happened: list[Happening] = []
         self._rules = rules
         self._journal = journal
         self._desks = desks
         self._after = after
+        self._wake = wake
 
     def say(self, what: What, text: str, *reasons: str) -> None:
         """Something that has no more to it."""
@@ -71,6 +77,11 @@ class Recorder:
     def step(self, step: Step) -> None:
         """An attempt ended."""
         action, outcome = step.action, step.outcome
+        if step.fell_back_to:
+            words = f"{action.kind.value} goes from {step.helpdesk} to {step.fell_back_to}: {outcome.detail}"
+            self.say(What.TRY, words, step.reason.value)
+            self._wake([step.fell_back_to])
+            return
         reasons = tuple(dict.fromkeys((*self._journal.flags(action.id), step.reason.value)))
         ticket = outcome.ticket or action.ticket
         number = f" {ticket.number}" if ticket is not None else ""

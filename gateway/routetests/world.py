@@ -60,7 +60,7 @@ class World:
         self.desks: Mapping[str, Desk] = make_desks(rules.config, loop.time)
         # Connectors learn of their helpdesk while they work: each test has its own.
         self._rules = replace(rules, connectors={name: desk.connector for name, desk in self.desks.items()})
-        self.recorder = Recorder(self._rules, self.journal, self.desks, self._after)
+        self.recorder = Recorder(self._rules, self.journal, self.desks, self._after, self._wake)
         self.pipeline = Pipeline(
             self.journal,
             self._rules,
@@ -83,6 +83,7 @@ class World:
                 self.recorder,
                 clock=loop.time,
                 draw=lambda: 0.5,
+                reachable=self.desks.__contains__,
             )
             for name, desk in self.desks.items()
         }

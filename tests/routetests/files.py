@@ -32,6 +32,7 @@ helpdesks:
     auth: {user: gateway-agent, password: "${env:OTOBO_PASSWORD}"}
     queue: Raw
     customer: monitoring@firma.test
+  mailbox: {kind: smtp, host: mail.example.org, from: gateway@example.org, to: helpdesk@example.org}
 schedules:
   nights: {tz: Europe/Berlin, weekly: ["22:00-06:00"]}
 routes:

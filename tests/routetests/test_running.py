@@ -277,6 +277,41 @@ def test_a_helpdesk_that_hangs_for_a_day_does_not_hold_up_the_tests(tmp_path: Pa
     )
 
 
+FALLING_BACK = HEAD.replace(
+    "ticket: {helpdesk: osticket, template: alert, fields: {topicId: 77}}",
+    """ticket:
+      helpdesk: osticket
+      template: alert
+      fields: {topicId: 77}
+      fallback: [{helpdesk: otobo, after: 20m, fields: {queue: Lost}}, {helpdesk: mailbox}]""",
+)
+
+
+def test_a_ticket_goes_to_another_helpdesk_when_the_first_one_has_it_not_in_time(tmp_path: Path) -> None:
+    passed(
+        tmp_path,
+        """\
+- name: not taken for twenty minutes
+  steps:
+    - {at: 0s, fault: {osticket: down}, send: {source: zabbix, host: a, origin_key: a}}
+    - {at: 19m, expect: {tickets: 0}}
+    - {at: 21m, expect: {create: {helpdesk: otobo, queue: Lost}, reason: fell_back, tickets: {otobo: 1, osticket: 0}}}
+    - {at: 1h, fault: clear, send: {source: zabbix, kind: recovery, host: a, origin_key: a}}
+    - {at: 2h, expect: {close: {helpdesk: otobo}, tickets: 1}}
+- name: credentials are refused, then the next one is away as well
+  steps:
+    - {at: 0s, fault: {osticket: auth_broken, otobo: down}, send: {source: zabbix, host: a, origin_key: a}}
+    - {at: 1h, expect: {create: {helpdesk: mailbox}, tickets: {mailbox: 1, otobo: 0, osticket: 0}}}
+    - {at: 1h, send: {source: zabbix, kind: recovery, host: a, origin_key: a}, expect: {append: {helpdesk: mailbox}}}
+- name: what may have been made goes nowhere else
+  steps:
+    - {at: 0s, fault: {osticket: commit_then_drop}, send: {source: zabbix, host: a, origin_key: a}}
+    - {at: 1d, expect: {create: {helpdesk: osticket}, tickets: 1}}
+""",
+        FALLING_BACK,
+    )
+
+
 def test_what_a_person_did_counts(tmp_path: Path) -> None:
     passed(
         tmp_path,
