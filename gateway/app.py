@@ -16,14 +16,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.config.config import Config
 from gateway.config.loader import load_file
-from gateway.config.models import HttpServer
+from gateway.config.models import HttpHelpdeskSettings, HttpServer
 from gateway.config.problems import ConfigErrors, Level
 from gateway.delivery.breaker import BreakerState
 from gateway.delivery.worker import Delivery, FirstCall, Step
 from gateway.helpdesks.http import HelpdeskHttp
+from gateway.helpdesks.standing import Watched
 from gateway.journal.locate import journal_path
 from gateway.journal.message_key import is_open_to_others, key_path, read_or_make_keys
-from gateway.journal.protocol import Journal, JournalError, Processed, Timer
+from gateway.journal.protocol import Journal, JournalError, Noticed, Processed, Timer
 from gateway.journal.sqlite import open_sqlite
 from gateway.mailauth import SenderChecks
 from gateway.model.action import UNFINISHED, Action, ActionKind, ActionStatus, NewAction
@@ -42,6 +43,7 @@ from gateway.quarantine import BEGINS
 from gateway.receive.admission import Admission, free_bytes
 from gateway.receive.control import control_app, control_path
 from gateway.receive.http import Front, build_app
+from gateway.receive.notices import Bell, Notices
 from gateway.receive.pipe import PipeApp, PipeDoor
 from gateway.receive.serve import CannotListen, HttpServers
 from gateway.receive.smtp.mailroom import Mailroom
@@ -50,6 +52,7 @@ from gateway.receive.spool import Spool, prepare, socket_path, spool_path
 from gateway.receive.whole import Whole
 from gateway.routing.silences import compile_silences
 from gateway.ruleset import Ruleset, build_ruleset, configured_keys
+from gateway.watching import Watch
 
 GRACE = 25.0
 """Seconds that a stop waits for calls in flight."""
@@ -92,6 +95,7 @@ class Gateway:
         self._observer = _Observer(self)
         self._tasks: list[asyncio.Task[None]] = []
         self._deliveries: dict[str, tuple[Delivery, HelpdeskHttp, asyncio.Task[None]]] = {}
+        self._watches: dict[str, tuple[Watch, asyncio.Task[None]]] = {}
         self._door = _Door()
         self._keys: tuple[bytes, ...] = ()
 
@@ -195,6 +199,8 @@ class Gateway:
         await self._control.stop(1.0)
         await self.pipeline.stop()
         self._sender_checks.close()
+        for name in list(self._watches):
+            self._unwatch(name)
         await asyncio.gather(*(delivery.stop(grace) for delivery, _, _ in self._deliveries.values()))
         tasks = [*self._tasks, *(task for _, _, task in self._deliveries.values())]
         for task in tasks:
@@ -225,6 +231,7 @@ class Gateway:
         self.pipeline.rules = rules
         for name in before.helpdesks:
             if before.helpdesks[name] != config.helpdesks.get(name):
+                self._unwatch(name)
                 delivery, http, task = self._deliveries.pop(name)
                 await delivery.stop(GRACE)
                 task.cancel()
@@ -347,6 +354,9 @@ class Gateway:
             now=self._clock,
             on_broken=self._fail,
             keeper=self._operations,
+            notices=Notices(
+                self._bells, self._admission, self.metrics.notice, timeout=self.config.server.http.body_timeout
+            ),
         )
 
     def _deliver_to(self, name: str) -> None:
@@ -363,6 +373,36 @@ class Gateway:
         )
         task = self._run(delivery.run(), f"delivery to {name}", keep=False)
         self._deliveries[name] = (delivery, http, task)
+        self._watch(name, delivery, http)
+
+    def _watch(self, name: str, delivery: Delivery, http: HelpdeskHttp) -> None:
+        """Watch the tickets of a helpdesk, if it is to be watched."""
+        settings, connector = self.config.helpdesks[name], self.rules.connectors[name]
+        if not isinstance(settings, HttpHelpdeskSettings) or not isinstance(connector, Watched):
+            return
+        if settings.notify is None and settings.poll is None:
+            return
+        watch = Watch(
+            name, connector, settings, self.journal, http, delivery, self._observer.noticed, clock=self._clock
+        )
+        self._watches[name] = (watch, self._run(watch.run(), f"watch of {name}", keep=False))
+
+    def _unwatch(self, name: str) -> None:
+        if name in self._watches:
+            watch, task = self._watches.pop(name)
+            watch.stop()
+            task.cancel()
+
+    def _bells(self) -> Mapping[str, Bell]:
+        """What helpdesks may ring with their webhooks."""
+        found: dict[str, Bell] = {}
+        for name, (watch, _) in self._watches.items():
+            settings = self.config.helpdesks[name]
+            if isinstance(settings, HttpHelpdeskSettings) and settings.notify is not None:
+                given = settings.notify.secret
+                secrets = given if isinstance(given, list) else [given]
+                found[name] = Bell(tuple(one.reveal().encode() for one in secrets), watch.hint)
+        return found
 
     def _run(self, work: Coroutine[None, None, None], what: str, *, keep: bool = True) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work, name=what)
@@ -528,6 +568,21 @@ class _Observer:
             metrics.fell_back(step.helpdesk, step.fell_back_to, outcome)
             self._gateway.wake_delivery([step.fell_back_to])
         self._gateway.pipeline.tickets.step(step)
+
+    def noticed(self, noticed: Noticed) -> None:
+        """What a person did to a ticket was learned, durably."""
+        for line in noticed.history:
+            assert line.reason is not None
+            self._gateway.metrics.decision(line.reason.value)
+            incident = noticed.incident
+            log_transition(
+                "ticket",
+                reason=line.reason,
+                detail=line.detail,
+                incident=incident.id,
+                route=incident.route,
+                helpdesk=incident.helpdesk,
+            )
 
     def ticket(self, action: Action, ticket: TicketRef) -> None:
         self._gateway.pipeline.tickets.known(action, ticket)

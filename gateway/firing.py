@@ -37,6 +37,7 @@ from gateway.journal.protocol import (
 from gateway.model.action import ActionKind, NewAction
 from gateway.model.incident import Deadline, Incident, TimerKind
 from gateway.model.plan import Plan, plan_from_bytes
+from gateway.model.reasons import Reason
 from gateway.ruleset import Ruleset
 
 POLL = 0.5
@@ -123,7 +124,8 @@ def fired_timer(
         told = HeldAction(can.kind, render_timer(after, timer, plan, can, rules), transition.reason, variants=variants)
         actions += dress(told, occasion, after, plan, rules)
         after = _counted(transition.incident, actions)
-    if not actions and (after.state, after.flapping) == (incident.state, incident.flapping):
+    same = (after.state, after.flapping) == (incident.state, incident.flapping)
+    if not actions and same and transition.reason is not Reason.TOUCHED:
         return Fired(after)  # nothing that anybody need know
     line = HistoryLine(timer.due_at, "timer", transition.reason, timer.kind.value, receipt, incident=incident.id)
     return Fired(after, tuple(actions), (line,))

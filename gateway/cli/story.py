@@ -11,7 +11,7 @@ from gateway.cli.terminal import block
 from gateway.journal.protocol import ALSO, ActionView, AttemptView, EventView, HistoryLine, ReceiptView
 from gateway.model.action import ActionKind, ActionStatus
 from gateway.model.decision import LookedUp
-from gateway.model.incident import Incident, IncidentState
+from gateway.model.incident import Deed, Incident, IncidentState
 from gateway.model.json import JsonValue
 from gateway.model.reasons import Reason
 from gateway.model.receipt import ReceiptStatus
@@ -195,6 +195,13 @@ def _incident(incident: Incident) -> list[str]:
         f"  incident {incident.id}: {incident.state.value}, {many}, opened {moment(incident.opened_at)}{ended}",
         f"    key {key_text(incident.key)}",
     ]
+    if incident.touch is not None and incident.state is not IncidentState.CLOSED:
+        deed = {
+            Deed.WORKED: "works on its ticket",
+            Deed.CLOSED: "closed its ticket",
+            Deed.REMOVED: "removed its ticket",
+        }
+        lines.append(f"    a person {deed[incident.touch.deed]} (known since {moment(incident.touch.at)})")
     if incident.state is IncidentState.CLOSED:
         return lines
     timers = sorted(incident.timers, key=lambda timer: timer.due_at)

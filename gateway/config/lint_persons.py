@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from gateway.config.models import HttpHelpdeskSettings
 from gateway.config.subject import Note, Subject, error, warning
 
 
@@ -22,5 +23,17 @@ def persons(subject: Subject) -> Iterator[Note]:
             yield warning((*at, "recover", "only_if_untouched"), "does nothing", hint)
 
 
-PERSON_CHECKS = (persons,)
+def watches(subject: Subject) -> Iterator[Note]:
+    """Only a helpdesk that can be read is watched."""
+    for name, settings in subject.config.helpdesks.items():
+        kind = subject.registries.helpdesk_kinds.get(settings.kind)
+        if kind is None or kind.capabilities.readable or not isinstance(settings, HttpHelpdeskSettings):
+            continue
+        for key in ("notify", "poll"):
+            if getattr(settings, key) is not None:
+                unread = f"tickets of {kind.name} cannot be read over its API, so nothing could be learned"
+                yield error(("helpdesks", name, key), unread, "leave it out")
+
+
+PERSON_CHECKS = (persons, watches)
 """All checks of this module."""

@@ -388,11 +388,32 @@ class HelpdeskSettings(Section):
         return self.mode == "shadow"
 
 
+class Notify(Section):
+    """The helpdesk tells us what persons do to tickets: `POST /helpdesks/NAME/notify`."""
+
+    secret: SecretText | list[SecretText] = Field(
+        description="What the helpdesk proves itself with, or a list of which any is accepted: the key of its signature "
+        "(`X-Hub-Signature`, as Zammad sends it), the password of its basic authentication (OTOBO, Znuny), or a bearer token.",
+    )
+
+
 class HttpHelpdeskSettings(HelpdeskSettings):
     """What every helpdesk has that is called over HTTP."""
 
     url: str = Field(description="Its API's address.")
     proxy: str = Field(default="", description="HTTP proxy for its calls; the environment's proxies are not used.")
+    notify: Notify | None = Field(
+        default=None,
+        description="Learn at once what persons do to tickets, from a webhook of the helpdesk. It is a hint only: the ticket is "
+        "read before anything is concluded. Default: tickets are read before each follow-up, and at no other time.",
+    )
+    poll: Duration | None = Field(
+        default=None,
+        ge=10,
+        le=86400,
+        description="Read the tickets of open incidents so often, at most 100 each time, those that were not read for longest "
+        "first; within the helpdesk's limits, and never before actions. Default: never.",
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------- routes

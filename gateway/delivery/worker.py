@@ -8,9 +8,9 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from gateway.config.models import HelpdeskSettings
 from gateway.config.values import RateLimit, duration_text
@@ -36,6 +36,8 @@ from gateway.journal.protocol import (
 from gateway.model.action import Action, ActionKind, ActionStatus, NewAction, Outcome, OutcomeKind
 from gateway.model.incident import TicketRef
 from gateway.model.reasons import Reason
+
+T = TypeVar("T")
 
 LONGEST_INTENT = 4.0
 """Seconds: an intent that waited longer for its turn is not called any more (the design allows 5)."""
@@ -206,6 +208,23 @@ class Delivery:
             return None
         deadline = now + LONGEST_INTENT + self._limits.timeout
         return FirstCall(self, action, order, Intent(new.id, request, now, deadline, deadline + self._limits.settle))
+
+    async def ask(self, question: Callable[[], Awaitable[T]]) -> T | None:
+        """Ask something that is no action, if the helpdesk's limits leave room for it and nothing is wrong; else None."""
+        if (
+            not self._ready
+            or self._stopping
+            or self._pauses.stands()
+            or self._breaker.state is not BreakerState.CLOSED
+            or len(self._running) >= self._limits.concurrency
+            or self._calls.locked()
+            or (self._bucket is not None and not self._bucket.ready())
+        ):
+            return None
+        if self._bucket is not None:
+            self._bucket.take()
+        async with self._calls:
+            return await question()
 
     def go(self, action: Action, order: Order, intent: Intent) -> None:
         """Call an action whose intent is durable (`FirstCall`)."""

@@ -26,7 +26,7 @@ from gateway.incidents.transition import Purpose, Transition, Wish
 from gateway.incidents.untold import with_ticket
 from gateway.model.action import ActionKind
 from gateway.model.event import Event, Kind, Severity
-from gateway.model.incident import Incident, IncidentState, Member, TimerKind, Tombstone
+from gateway.model.incident import Deed, Incident, IncidentState, Member, TimerKind, Tombstone
 from gateway.model.plan import Plan
 from gateway.model.reasons import Reason
 
@@ -348,6 +348,9 @@ def _repeat(case: _Case, incident: Incident) -> Transition:
     if problem and not old and _joins(case):
         wish = case.wish(ActionKind.APPEND, Purpose.JOINED, quiet=False)
         return Transition(replace(counted, last_appended_at=case.received_at), Reason.MEMBER_JOINED, (wish,))
+    if problem and _waits_for_news(case, incident):
+        wish = case.wish(ActionKind.APPEND, Purpose.REPEAT, quiet=True)
+        return Transition(replace(counted, last_appended_at=case.received_at), Reason.REPEAT_APPENDED, (wish,))
     every = case.plan.policy.append_every
     if every is None or case.received_at - incident.last_appended_at < every:
         return Transition(counted, plain)
@@ -359,6 +362,14 @@ def _joins(case: _Case) -> bool:
     """Whether it is an alert of a group that was no problem before, and people want to know."""
     known = case.member is not None and case.member.in_problem
     return bool(case.event.group) and not known and case.plan.policy.joined == "append"
+
+
+def _waits_for_news(case: _Case, incident: Incident) -> bool:
+    """Whether a person has taken the ticket away since its last follow-up, so that the next problem needs another one."""
+    touch = incident.touch
+    if touch is None or touch.deed is Deed.WORKED or incident.last_appended_at >= touch.at:
+        return False
+    return touch.deed is Deed.REMOVED or case.plan.policy.closed_by_hand in {"reopen", "new"}
 
 
 def _is_worse(case: _Case, incident: Incident) -> bool:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 from gateway.incidents.transition import Purpose, Transition, Wish
 from gateway.model.action import ActionKind
-from gateway.model.incident import Deadline, Incident, IncidentState, TimerKind
+from gateway.model.incident import Deadline, Deed, Incident, IncidentState, TimerKind
 from gateway.model.plan import Policy
 from gateway.model.reasons import Reason
 
@@ -137,6 +137,8 @@ def _escalated(incident: Incident, now: float, policy: Policy) -> Transition:
         return Transition(incident, Reason.STALE)
     if incident.state is IncidentState.RECOVERING:  # if it comes back, it is asked again
         return Transition(with_timer(incident, TimerKind.ESCALATE, now + policy.escalate_after), Reason.RECOVERY_HELD)
+    if incident.touch is not None and incident.touch.deed is not Deed.REMOVED:
+        return Transition(incident, Reason.TOUCHED)  # somebody looks after it, or has decided not to
     kind = ActionKind.UPDATE if policy.escalate_by == "update" else ActionKind.APPEND
     told = replace(incident, last_appended_at=now)
     return Transition(told, Reason.ESCALATED, (Wish(kind, Purpose.ESCALATION, quiet=False, reopen=False),))

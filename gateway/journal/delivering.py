@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Collection, Sequence
 
+from gateway.journal import persons
 from gateway.journal.bodies import Stored
 from gateway.journal.falling_back import CLAIMED, fall_back
 from gateway.journal.processing import paused_until, place
@@ -295,6 +296,8 @@ def finish(
     )
     if status is ActionStatus.DELIVERED:
         _delivered(connection, row, finished)
+    if status in {ActionStatus.DELIVERED, ActionStatus.SKIPPED}:
+        persons.learn(connection, row["incident"], ActionKind(row["kind"]), outcome, finished.finished_at)
     if stored is not None:
         connection.execute(_REQUEST, (finished.action, stored.content, stored.file))
     if status is ActionStatus.SKIPPED and row["kind"] == "create" and outcome.reason is Reason.SHADOW:

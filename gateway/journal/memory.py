@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import orjson
 
+from gateway.journal.persons import touch_after
 from gateway.journal.protocol import (
     FIRST_FENCE,
     INCIDENT_RATE,
@@ -41,6 +42,7 @@ from gateway.journal.protocol import (
     Merge,
     NewArrival,
     NewTimer,
+    Noticed,
     Processed,
     Reader,
     ReceiptLine,
@@ -60,7 +62,7 @@ from gateway.model.action import (
 )
 from gateway.model.event import event_to_json
 from gateway.model.ids import marker_of, new_id
-from gateway.model.incident import Incident, IncidentState, TicketRef, Tombstone
+from gateway.model.incident import Incident, IncidentState, TicketRef, Tombstone, Touch
 from gateway.model.reasons import HELD, Reason
 from gateway.model.receipt import Accepted, NewReceipt, Receipt, ReceiptStatus
 from gateway.model.silence import Silence
@@ -123,6 +125,8 @@ class MemoryJournal:
         self._event_keys: dict[tuple[str, str], tuple[str, int, float]] = {}
         self._incidents: dict[str, Incident] = {}
         self._tickets: dict[str, TicketRef] = {}
+        self._touches: dict[str, Touch] = {}
+        self._looked: dict[str, float] = {}
         self._plans: dict[str, bytes] = {}
         self._tombstones: dict[tuple[str, str, str], Tombstone] = {}
         self._arrivals: dict[str, dict[str, NewArrival]] = {}
@@ -322,7 +326,7 @@ class MemoryJournal:
         return self._with_ticket(closed) if closed else None
 
     def _with_ticket(self, incident: Incident) -> Incident:
-        return replace(incident, ticket=self._tickets.get(incident.id))
+        return replace(incident, ticket=self._tickets.get(incident.id), touch=self._touches.get(incident.id))
 
     async def commit_processed(self, batch: Sequence[Processed]) -> list[CommitResult]:
         """Write each `Processed` wholly or not at all."""
@@ -341,7 +345,7 @@ class MemoryJournal:
             return CommitResult.CONFLICT
         self._plans = {**processed.plans, **self._plans}
         for change in processed.incidents:
-            self._incidents[change.incident.id] = replace(change.incident, ticket=None)
+            self._incidents[change.incident.id] = replace(change.incident, ticket=None, touch=None)
         for action in sorted(processed.actions, key=lambda action: action.sequence):
             self._add_action(action, action.receipt or processed.receipt)
         for timer_id in (*processed.cancelled_timers, processed.timer):
@@ -625,6 +629,10 @@ class MemoryJournal:
                 self._tickets[action.new.incident] = outcome.ticket
             if action.new.kind is ActionKind.CREATE and action.new.requester:
                 self._requesters.add((action.new.helpdesk, action.new.requester))
+        if finished.status in {ActionStatus.DELIVERED, ActionStatus.SKIPPED}:
+            touch = self._touches.get(action.new.incident)
+            touch = touch_after(action.new.kind, outcome, touch, finished.finished_at)
+            self._put_touch(action.new.incident, touch)
         if finished.request is not None:
             action.request = finished.request
         shown = finished.status is ActionStatus.SKIPPED and outcome.reason is Reason.SHADOW
@@ -776,6 +784,60 @@ class MemoryJournal:
         """Remember it."""
         self._helpdesks[state.name] = state
 
+    async def open_tickets(self, helpdesk: str, *, limit: int, looked_before: float) -> list[Incident]:
+        """Incidents whose ticket was not looked at for longest."""
+        self._check()
+        found = [
+            one
+            for one in self._incidents.values()
+            if one.helpdesk == helpdesk
+            and one.state is not IncidentState.CLOSED
+            and one.id in self._tickets
+            and self._looked.get(one.id, 0.0) < looked_before
+        ]
+        found.sort(key=lambda one: self._looked.get(one.id, 0.0))
+        return [self._with_ticket(one) for one in found[:limit]]
+
+    async def incidents_of_ticket(self, helpdesk: str, ticket: str) -> list[Incident]:
+        """Open incidents of a ticket."""
+        self._check()
+        return [
+            self._with_ticket(one)
+            for name, one in sorted(self._incidents.items())
+            if one.helpdesk == helpdesk
+            and one.state is not IncidentState.CLOSED
+            and (ref := self._tickets.get(name)) is not None
+            and ticket in {ref.id, ref.number}
+            and ref.helpdesk in {"", helpdesk}
+        ]
+
+    async def notice(self, noticed: Noticed) -> bool:
+        """Write what was read of a ticket."""
+        self._check()
+        before = noticed.incident
+        self._looked[before.id] = noticed.at
+        now = self._incidents.get(before.id)
+        if now is None or now.version != before.version or now.state is IncidentState.CLOSED:
+            return False
+        ticket = self._tickets.get(before.id)
+        if ticket is None or before.ticket is None or ticket.id != before.ticket.id:
+            return False
+        actions = [one for one in self._actions.values() if one.new.incident == before.id]
+        reopens = [one for one in actions if one.new.kind is ActionKind.REOPEN and one.status is ActionStatus.DEAD]
+        if reopens or any(one.status in UNFINISHED for one in actions):
+            return False
+        self._put_touch(before.id, noticed.touch)
+        if noticed.becomes is not None:
+            self._tickets[before.id] = noticed.becomes
+        self._history += noticed.history
+        return True
+
+    def _put_touch(self, incident: str, touch: Touch | None) -> None:
+        if touch is None:
+            self._touches.pop(incident, None)
+        else:
+            self._touches[incident] = touch
+
     async def write_history(self, lines: Sequence[HistoryLine]) -> None:
         """Add lines to the timeline."""
         self._history += lines
@@ -924,7 +986,7 @@ class _MemoryReader:
             for line in journal._history  # noqa: SLF001
             if line.receipt == new.id
             or line.action in names
-            or (line.what == "timer" and not line.receipt and line.incident in own)
+            or (line.what in {"timer", "ticket"} and not line.receipt and line.incident in own)
         ]
         ids = dict.fromkeys([*of_events, *further, *(action.incident for action in actions)])
         found = [await self.incident(name) for name in ids]

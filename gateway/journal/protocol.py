@@ -19,7 +19,7 @@ from typing import Protocol
 
 from gateway.model.action import Action, ActionKind, ActionStatus, AttachmentRef, NewAction, Outcome, TicketDraft
 from gateway.model.event import Event
-from gateway.model.incident import Incident, TicketRef, Tombstone
+from gateway.model.incident import Incident, TicketRef, Tombstone, Touch
 from gateway.model.reasons import Reason
 from gateway.model.receipt import Accepted, NewReceipt, Receipt, ReceiptStatus
 from gateway.model.silence import Silence
@@ -377,6 +377,22 @@ class FinishedAttempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Noticed:
+    """What was read of the ticket of an open incident at ``at``.
+
+    ``incident`` is as it was before the ticket was read; only if it still stands so, and no action of it is under way, is
+    anything concluded: ``touch`` (None: nobody did anything) and ``becomes`` (the ticket is another one now) are what holds from
+    now on, and ``history`` tells of it. Else only the reading itself counts.
+    """
+
+    incident: Incident
+    at: float
+    touch: Touch | None = None
+    becomes: TicketRef | None = None
+    history: tuple[HistoryLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class HelpdeskState:
     """What is remembered of a helpdesk over restarts.
 
@@ -707,6 +723,18 @@ class Journal(Protocol):
 
     async def save_helpdesk_state(self, state: HelpdeskState) -> None:
         """Remember it."""
+        ...
+
+    async def open_tickets(self, helpdesk: str, *, limit: int, looked_before: float) -> list[Incident]:
+        """Incidents that are not closed, with a ticket in this helpdesk that was not looked at since; the oldest look first."""
+        ...
+
+    async def incidents_of_ticket(self, helpdesk: str, ticket: str) -> list[Incident]:
+        """Incidents that are not closed whose ticket in this helpdesk has this id or number."""
+        ...
+
+    async def notice(self, noticed: Noticed) -> bool:
+        """Write what was read of a ticket. False if nothing was concluded, because the incident stands otherwise now."""
         ...
 
     async def write_history(self, lines: Sequence[HistoryLine]) -> None:

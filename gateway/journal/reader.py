@@ -296,7 +296,8 @@ SELECT number, {HISTORY_COLUMNS} FROM history WHERE receipt = :receipt AND recei
 UNION SELECT number, {HISTORY_COLUMNS} FROM history
     WHERE action != '' AND action IN (SELECT value FROM json_each(:actions))
 UNION SELECT number, {HISTORY_COLUMNS} FROM history
-    WHERE incident != '' AND incident IN (SELECT value FROM json_each(:incidents)) AND receipt = '' AND what = 'timer'
+    WHERE incident != '' AND incident IN (SELECT value FROM json_each(:incidents)) AND receipt = ''
+        AND what IN ('timer', 'ticket')
 ORDER BY at, number
 """  # noqa: S608 - constants
 

@@ -10,7 +10,7 @@ import orjson
 from gateway.journal.protocol import HeldAction, HistoryLine, Variant
 from gateway.model.action import ActionKind, AttachmentRef, Elsewhere, NewAction, TicketDraft
 from gateway.model.event import Severity
-from gateway.model.incident import Deadline, Incident, IncidentState, Member, TicketRef, TimerKind
+from gateway.model.incident import Deadline, Deed, Incident, IncidentState, Member, TicketRef, TimerKind, Touch
 from gateway.model.reasons import Reason
 from gateway.model.receipt import Receipt
 
@@ -219,6 +219,7 @@ def incident_from_row(row: sqlite3.Row, members: Sequence[Member]) -> Incident:
         worst=Severity(life.get("worst", row["severity"])),  # absent in incidents of earlier versions
         changes=tuple(life.get("changes", ())),
         flapping=life.get("flapping", False),
+        touch=Touch(Deed(row["touch"]), row["touched_at"]) if row["touch"] else None,
     )
 
 
@@ -251,7 +252,7 @@ def incidents_by_id(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[
             ),
         )
     rows = connection.execute(
-        f"SELECT {INCIDENT_COLUMNS} FROM incident WHERE id IN (SELECT value FROM json_each(?))",  # noqa: S608 - constant
+        f"SELECT {INCIDENT_COLUMNS}, touch, touched_at FROM incident WHERE id IN (SELECT value FROM json_each(?))",  # noqa: S608 - constant
         (wanted,),
     )
     return {row["id"]: incident_from_row(row, members.get(row["id"], ())) for row in rows}

@@ -19,7 +19,7 @@ from typing import TypeAlias, TypeVar
 
 from gateway import faultpoints
 from gateway.faultpoints import Point
-from gateway.journal import delivering, falling_back, helpdesks, intake, processing, retention, silences
+from gateway.journal import delivering, falling_back, helpdesks, intake, persons, processing, retention, silences
 from gateway.journal.bodies import Bodies, Stored
 from gateway.journal.commits import Sort, Writer, fault
 from gateway.journal.message_key import copy_keys, key_path
@@ -38,6 +38,7 @@ from gateway.journal.protocol import (
     Known,
     Lookup,
     Merge,
+    Noticed,
     Processed,
     Reader,
     Timer,
@@ -45,6 +46,7 @@ from gateway.journal.protocol import (
 from gateway.journal.reader import Snapshots, SqliteReader
 from gateway.journal.rows import receipt_from_row, write_history
 from gateway.model.action import Action, ActionKind, AttachmentRef, Follower
+from gateway.model.incident import Incident
 from gateway.model.reasons import Reason
 from gateway.model.receipt import Accepted, NewReceipt, Receipt
 from gateway.model.silence import Silence
@@ -463,6 +465,22 @@ class SqliteJournal:
     async def save_helpdesk_state(self, state: HelpdeskState) -> None:
         """Remember it."""
         await self._writer.do(Sort.OTHER, lambda connection: helpdesks.put(connection, state))
+
+    async def open_tickets(self, helpdesk: str, *, limit: int, looked_before: float) -> list[Incident]:
+        """Incidents whose ticket was not looked at for longest."""
+        return await self._writer.do(
+            Sort.OTHER, lambda connection: persons.open_tickets(connection, helpdesk, limit, looked_before)
+        )
+
+    async def incidents_of_ticket(self, helpdesk: str, ticket: str) -> list[Incident]:
+        """Open incidents of a ticket."""
+        return await self._writer.do(
+            Sort.OTHER, lambda connection: persons.incidents_of_ticket(connection, helpdesk, ticket)
+        )
+
+    async def notice(self, noticed: Noticed) -> bool:
+        """Write what was read of a ticket."""
+        return await self._writer.do(Sort.OTHER, lambda connection: persons.notice(connection, noticed))
 
     async def write_history(self, lines: Sequence[HistoryLine]) -> None:
         """Add lines to the timeline."""

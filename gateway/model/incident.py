@@ -74,6 +74,22 @@ class TicketRef:
     fingerprint: str = ""
 
 
+class Deed(StrEnum):
+    """What a person did to a ticket."""
+
+    WORKED = "worked"  # answered, took or changed it
+    CLOSED = "closed"  # closed it while the problem lasts
+    REMOVED = "removed"  # deleted it, or put it where we cannot see it
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """What a person did to the ticket of an incident last, as far as it matters, and when we learned of it."""
+
+    deed: Deed
+    at: float
+
+
 @dataclass(frozen=True, slots=True)
 class Incident:
     """Our memory of one correlation key.
@@ -82,7 +98,8 @@ class Incident:
     those. ``version`` rises with every change by correlation; ``ticket`` is written by delivery and does not touch it.
     ``sequence`` is the number of actions issued so far. ``timers`` are what is due later, in no order; the journal's timers are
     those of its incidents. ``worst`` is the worst severity that its ticket was told, or would have been. ``changes`` are the last
-    instants at which it began or ended, as far as that is watched; while ``flapping`` its ticket is left in peace.
+    instants at which it began or ended, as far as that is watched; while ``flapping`` its ticket is left in peace. ``touch`` is
+    what a person did to the ticket; it is written as ``ticket`` is, and by who watches the helpdesk.
     """
 
     id: str
@@ -109,6 +126,7 @@ class Incident:
     worst: Severity = Severity.UNKNOWN
     changes: tuple[float, ...] = ()
     flapping: bool = False
+    touch: Touch | None = None
 
     def due_at(self, kind: TimerKind) -> float | None:
         """When the timer of this kind is due; None if there is none."""

@@ -71,6 +71,7 @@ class Reason(StrEnum):
     TICKET_WAS_CLOSED = "ticket_was_closed"
     TOUCHED = "touched"
     CLOSED_BY_HAND = "closed_by_hand"
+    OPENED_BY_HAND = "opened_by_hand"
     LOOK_UP_WEAKENED = "look_up_weakened"
 
     # What delivery did
@@ -165,7 +166,8 @@ _SENTENCES: dict[Reason, str] = {
     Reason.TICKET_REPLACED: "The incident's ticket is gone, or was closed by hand; a new one was made in its place.",
     Reason.TICKET_GONE: "The incident's ticket was deleted in the helpdesk; there was nothing left to close or change.",
     Reason.TICKET_WAS_CLOSED: "The ticket was closed when the follow-up came; it was added and stays closed.",
-    Reason.TOUCHED: "A person has worked on the ticket, and its rule closes only untouched ones (`recover.only_if_untouched`).",
+    Reason.TOUCHED: "A person has worked on the ticket: nobody is reminded of it, and `recover.only_if_untouched` leaves it open.",
+    Reason.OPENED_BY_HAND: "A person opened the ticket again that a person had closed while the problem lasts.",
     Reason.CLOSED_BY_HAND: "A person closed the ticket while the problem lasts; its rule's `closed_by_hand` was applied.",
     Reason.LOOK_UP_WEAKENED: "The helpdesk did not find again what it had just made; doubtful calls are settled in a weaker way.",
     Reason.DELIVERED: "The helpdesk took the action.",

@@ -62,6 +62,12 @@ _ACTIONS = MetricDoc(
 _ATTEMPTS = MetricDoc(
     "ticket_gateway_attempts_total", "counter", ("helpdesk", "kind", "outcome", "reason"), "Calls made for actions."
 )
+_NOTICES = MetricDoc(
+    "ticket_gateway_notices_total",
+    "counter",
+    ("helpdesk", "result"),
+    "Webhooks of helpdesks: `taken`, `ignored` (about no ticket), or why they were refused.",
+)
 _ACCEPT_SECONDS = MetricDoc(
     "ticket_gateway_accept_seconds", "histogram", (), "From the whole body to the durable receipt.", _FAST
 )
@@ -105,7 +111,8 @@ _FALLBACKS = MetricDoc(
 )
 
 _DOCS = (
-    _ACCEPTED, _REFUSED, _DUPLICATES, _CHECKS, _EVENTS, _DECISIONS, _ACTIONS, _ATTEMPTS, _ACCEPT_SECONDS, _TICKET_SECONDS,
+    _ACCEPTED, _REFUSED, _DUPLICATES, _CHECKS, _EVENTS, _DECISIONS, _ACTIONS, _ATTEMPTS,
+    _NOTICES, _ACCEPT_SECONDS, _TICKET_SECONDS,
     _CALL_SECONDS, _RECEIPTS_WAITING, _OLDEST_RECEIPT, _ACTIONS_WAITING, _OLDEST_ACTION, _DEAD, _BLOCKED, _OPEN, _BREAKER,
     _PAUSED, _SPOOL, _FALLBACKS,
 )  # fmt: skip
@@ -157,6 +164,7 @@ class Metrics:
         self._decisions = self._counter(_DECISIONS)
         self._actions = self._counter(_ACTIONS)
         self._attempts = self._counter(_ATTEMPTS)
+        self._notices = self._counter(_NOTICES)
         self._ticket_seconds = self._histogram(_TICKET_SECONDS)
         self._call_seconds = self._histogram(_CALL_SECONDS)
         self._receipts_waiting = self._gauge(_RECEIPTS_WAITING)
@@ -198,6 +206,10 @@ class Metrics:
     def refused(self, source: str, reason: str) -> None:
         """A delivery was refused."""
         self._refused.labels(self._source(source), reason).inc()
+
+    def notice(self, helpdesk: str, result: str) -> None:
+        """A webhook of a helpdesk came."""
+        self._notices.labels(helpdesk if helpdesk in self._helpdesks else OTHER, result).inc()
 
     def duplicate(self, source: str) -> None:
         """A delivery repeats an earlier one."""

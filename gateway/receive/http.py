@@ -28,6 +28,7 @@ from gateway.receive.connection import ARRIVING
 from gateway.receive.delivery_keys import duplicate_key, kept_headers
 from gateway.receive.doors import Door, Doors
 from gateway.receive.intake import Intake, IntakeClosed, Progress
+from gateway.receive.notices import Notices
 from gateway.receive.problems import Header, Problem, Refusal, send_answer, send_problem
 from gateway.receive.silences import Keeper, Silences
 from gateway.receive.status import Pages, ticket_json
@@ -59,11 +60,13 @@ def build_app(
     now: Callable[[], float] = time.time,
     on_broken: Callable[[BaseException], None] = lambda _error: None,
     keeper: Keeper | None = None,
+    notices: Notices | None = None,
 ) -> "Front":
     """The whole HTTP side of a gateway.
 
     ``mounts`` are further applications by path prefix (``/sandbox``). ``on_broken`` is told once the journal is lost:
-    the process must then end. Without a ``keeper`` there is no ``/silences``. Counters in ``admission`` are kept fresh by
+    the process must then end. Without a ``keeper`` there is no ``/silences``, without ``notices`` no
+    ``/helpdesks``. Counters in ``admission`` are kept fresh by
     its `watch`, which the caller runs as a task.
     """
     doors = Doors(sources, kinds, server)
@@ -85,7 +88,7 @@ def build_app(
         if keeper is not None
         else None
     )  # fmt: skip
-    return Front(server.http.base_path, inbox, pages, silences, mounted, tuple(mounts or ()))
+    return Front(server.http.base_path, inbox, pages, silences, notices, mounted, tuple(mounts or ()))
 
 
 def _public_prefix(server: Server) -> str:
@@ -102,6 +105,7 @@ class Front:
         inbox: "Inbox",
         pages: Pages,
         silences: Silences | None,
+        notices: Notices | None,
         mounted: ASGIApp,
         prefixes: tuple[str, ...],
     ) -> None:
@@ -109,6 +113,7 @@ class Front:
         self._inbox = inbox
         self._pages = pages
         self._silences = silences
+        self._notices = notices
         self._mounted = mounted
         self._prefixes = prefixes
 
@@ -136,6 +141,8 @@ class Front:
                 await self._inbox.deliver(scope, receive, send, path[4:])
             elif self._silences is not None and (path == "/silences" or path.startswith("/silences/")):
                 await self._silences.serve(scope, receive, send, path)
+            elif self._notices is not None and path.startswith("/helpdesks/"):
+                await self._notices.serve(scope, receive, send, path)
             else:
                 await self._pages.serve(scope, send, path)
         except Gone:

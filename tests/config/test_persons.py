@@ -41,3 +41,18 @@ def test_only_if_untouched_without_a_close_does_nothing_and_that_is_told(tmp_pat
     text = ZAMMAD + "    incident: {recover: {action: append, only_if_untouched: true}}\n"
     (note,) = [str(note) for note in read(tmp_path, text).notes if note.level == "warning"]
     assert note.endswith("recover.only_if_untouched: does nothing; `action: append` closes nothing")
+
+
+def test_a_helpdesk_that_cannot_be_read_is_not_watched(tmp_path: Path) -> None:
+    text = GOOD.replace(
+        "    kind: osticket\n", "    kind: osticket\n    poll: 5m\n    notify: {secret: '${env:OSTICKET_KEY}'}\n"
+    )
+    assert problems(tmp_path, text) == [
+        f"routes.yaml:{line}: helpdesks.osticket.{key}: tickets of osticket cannot be read over its API, so nothing could be "
+        "learned; leave it out"
+        for line, key in (("9:11", "poll"), ("10:5", "notify"))
+    ]
+    watched = ZAMMAD.replace(
+        "    group: Users\n", "    group: Users\n    poll: 5m\n    notify: {secret: '${env:OSTICKET_KEY}'}\n"
+    )
+    assert read(tmp_path, watched).notes == ()

@@ -41,7 +41,7 @@ BIG = b"b" * 200_000
 SHIPPED = {
     1: "9ae8b47e0cb65fe7", 2: "2f4da788a064a3fb", 3: "3502583a159d1e00", 4: "1392c1037eaf6f6d", 5: "72edeb4202f320dc",
     6: "f861995e4aada8ab", 7: "bb0da8b69ab7c3ec", 8: "4f75579b742f3b6e", 9: "7d98014b78bff21e", 10: "069e1871158d4ab9",
-    11: "03328ab85103f089",
+    11: "03328ab85103f089", 12: "67a765b0b9424923",
 }  # fmt: skip
 ROOT = Path(__file__).parents[2]
 
@@ -377,7 +377,13 @@ def test_the_shipped_migrations_are_numbered_without_a_gap() -> None:
 
 
 def test_working_queries_go_by_partial_indexes() -> None:
-    from gateway.journal import delivering, falling_back, intake, processing  # noqa: PLC0415 - their private statements
+    from gateway.journal import (  # noqa: PLC0415 - their private statements
+        delivering,
+        falling_back,
+        intake,
+        persons,
+        processing,
+    )
 
     connection = sqlite3.connect(":memory:", isolation_level=None)
     migrate(connection, shipped())
@@ -391,6 +397,8 @@ def test_working_queries_go_by_partial_indexes() -> None:
         (processing._DUE, values, "timer_due"),
         (processing._BY_MEMBER, ("[]",), "member_open"),
         (processing._BY_KEY, ("[]",), "incident_open"),
+        (persons.OPEN_TICKETS, ("h", 1.0, 5), "incident_looked"),
+        (persons.OF_TICKET, {"helpdesk": "h", "ticket": "1"}, "incident_ticket_id"),
     ]
     for statement, bound, index in cases:
         plan = " ".join(str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", bound))

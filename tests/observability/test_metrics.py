@@ -13,6 +13,7 @@ def used() -> Metrics:
     metrics.decision("opened")
     metrics.action("osticket", "create", "delivered", "delivered")
     metrics.attempt("osticket", "create", "delivered", "delivered", 0.2)
+    metrics.notice("zammad", "taken")
     metrics.ticket("osticket", 0.4)
     metrics.breaker("osticket", "open")
     metrics.paused("osticket", paused=True)

@@ -17,6 +17,7 @@ from gateway.helpdesks.otobo.service import Service
 from gateway.helpdesks.otobo.settings import Call, WebService
 from gateway.helpdesks.persons import closed_by_hand, follows_on, skipped, with_line
 from gateway.helpdesks.protocol import Capabilities, Certainty, Http, Order
+from gateway.helpdesks.standing import Standing
 from gateway.model.action import ActionKind, Outcome, OutcomeKind, TicketDraft
 from gateway.model.incident import TicketRef
 from gateway.model.json import JsonObject, JsonValue
@@ -124,6 +125,28 @@ class OtoboConnector:
         if not honoured:
             return Outcome(OutcomeKind.REJECTED, Reason.REJECTED, self.ignored())
         return Outcome(OutcomeKind.DELIVERED, Reason.DELIVERED, "it answers, takes the log-in and honours the search")
+
+    async def standing(self, ticket: TicketRef, http: Http, *, timeout: float) -> Standing | Outcome:
+        """How a ticket of ours stands (`gateway.helpdesks.standing`)."""
+        deadline = self.deadline(timeout)
+        seen = await look(self.service, ticket.id, http, deadline, articles=0)
+        if not isinstance(seen, Outcome):
+            seen = await follow(self.service, seen, http, deadline, articles=0)
+        if no_access(seen):
+            return Standing(None, TicketState.REMOVED, detail=f"ticket {ticket.number} is gone, or not to be seen")
+        if isinstance(seen, Outcome):
+            return seen
+        found = seen.ticket
+        if found.state in {TicketState.REMOVED, TicketState.MERGED}:
+            return Standing(None, found.state, detail=f"ticket {found.ref.number} is {found.state.value}")
+        touched: str | Outcome = ""
+        if found.state.is_open:
+            touched = await self._touched(ticket, seen, http, deadline)
+        if isinstance(touched, Outcome):
+            return touched
+        page = self._settings.ticket_url.replace("{number}", found.ref.number).replace("{id}", found.ref.id)
+        ref = replace(found.ref, helpdesk=self._name, fingerprint=self.fingerprint, url=page)
+        return Standing(ref, found.state, (touched,) if touched else ())
 
     def ignored(self) -> str:
         """What to say where a search answers with everything."""
@@ -236,7 +259,7 @@ class OtoboConnector:
         if by_hand == "new":
             return await self._in_place(order, found.ref, http, deadline)
         if order.draft.only_if_untouched and found.state is not TicketState.CLOSED:
-            touched = await self._touched(order, seen, http, deadline)
+            touched = await self._touched(order.ticket, seen, http, deadline)
             if isinstance(touched, Outcome):
                 return touched
             if touched:
@@ -261,9 +284,9 @@ class OtoboConnector:
         flags = (*flags, Reason.CLOSED_BY_HAND) if by_hand else flags
         return self._delivered(Reason.DELIVERED, ref, f"ticket {ref.number}{told}", flags)
 
-    async def _touched(self, order: Order, seen: Seen, http: Http, deadline: float) -> str | Outcome:
+    async def _touched(self, ours: TicketRef, seen: Seen, http: Http, deadline: float) -> str | Outcome:
         """What persons did to the ticket, in one line; empty if nothing."""
-        if order.ticket is not None and order.ticket.id != seen.ticket.ref.id:
+        if ours.id != seen.ticket.ref.id:
             return "a person merged it"
         found = await deeds(self.service, seen, http, deadline)
         return found if isinstance(found, Outcome) else "; ".join(found)

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import orjson
+
 from gateway.helpdesks.otobo import sandbox_answers as answers
 from gateway.helpdesks.otobo.sandbox_answers import Fault as HelpdeskFault
 from gateway.helpdesks.otobo.sandbox_answers import Refused
@@ -25,6 +27,7 @@ from gateway.sandbox.double import Answering, Drop, Reply, Request
 from gateway.sandbox.faults import Fault, FaultKind, Faults
 from gateway.sandbox.records import Attachment, Ticket
 from gateway.sandbox.store import Store
+from gateway.sandbox.webhooks import Caller
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _SAYS = {"TicketCreate": "User could not be authenticated!", "TicketUpdate": "User could not be authenticated!"}
@@ -71,6 +74,7 @@ class OtoboSandbox(Answering):
         self._clock = clock
         self._draw = random.Random(self.settings.seed)  # noqa: S311 - the order of keys
         self._sessions: dict[str, _Session] = {}
+        self._caller = Caller()
 
     @property
     def name(self) -> str:
@@ -101,10 +105,13 @@ class OtoboSandbox(Answering):
         writer = self._writer(ANNA)
         if action == "delete":
             self._store.delete(ticket)
+            self._ring(found, "TicketDelete")
             return True
         if action == "merge":
             others = [one for one in self._store.tickets(self.name) if one.id != ticket and one.status != "merged"]
-            return bool(others) and writer.merge(found, others[0])
+            done = bool(others) and writer.merge(found, others[0])
+            self._ring(found, "TicketMerge")
+            return done
         if action == "retitle":
             writer.update_title(found, f"Edited: {found.subject}"[: self.settings.title_length])
         elif action == "answer":
@@ -113,7 +120,25 @@ class OtoboSandbox(Answering):
             writer.lock(found, "lock")
         else:
             writer.state(found, "closed successful" if action == "close" else "open", None)
+        self._ring(found, "ArticleCreate" if action == "answer" else "TicketStateUpdate")
         return True
+
+    async def close(self) -> None:
+        """Give up whatever still hangs."""
+        await self._caller.close()
+        await super().close()
+
+    def _ring(self, ticket: Ticket, event: str) -> None:
+        """What the stock invoker posts: OTOBO's passes the event's data on, Znuny's adds the ticket."""
+        hook = self.settings.webhook
+        if not hook.url:
+            return
+        data: JsonObject = {"TicketID": str(ticket.id), "Event": event}
+        there = self._store.ticket(ticket.id) is not None
+        whole: JsonObject = {"TicketID": ticket.id, "TicketNumber": ticket.number, "State": ticket.status}
+        body = orjson.dumps({"Ticket": whole if there else {}, "Event": data} if self._znuny else data)
+        pair = base64.b64encode(f"helpdesk:{hook.secret}".encode()).decode("ascii")
+        self._caller.post(hook.url, body, {"Authorization": f"Basic {pair}"})
 
     async def _answer(self, request: Request) -> Reply | Drop:
         """What the helpdesk does with a whole request."""
@@ -370,6 +395,9 @@ class OtoboSandbox(Answering):
             number, article = await writer.create(checked)
         else:
             number, article = ticket.id, await writer.update(ticket, checked)
+        written = self._store.ticket(number)
+        if written is not None:
+            self._ring(written, "TicketCreate" if ticket is None else "TicketStateUpdate")
         if fault is not None and fault.fault is FaultKind.COMMIT_THEN_DROP:
             return Drop.CLOSE
         if fault is not None and fault.fault is FaultKind.COMMIT_THEN_HANG:

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.sandbox import SANDBOX_API_KEY
+from gateway.sandbox.webhooks import Webhook
 
 PERMISSIONS = frozenset({"ro", "move_into", "create", "note", "owner", "priority", "rw"})
 """The permissions on a group; `rw` includes all others."""
@@ -61,6 +62,9 @@ class DynamicField(_Frozen):
 class OtoboSandboxSettings(_Frozen):
     """All switches. Shipped names are OTOBO's; the agent, its queue and its fields are the gateway's."""
 
+    webhook: Webhook = Field(
+        default_factory=Webhook, description="posted by an invoker whenever a ticket is made, changed or deleted"
+    )
     services: dict[str, WebService] = Field(
         default_factory=lambda: {
             "TicketGateway": WebService(),

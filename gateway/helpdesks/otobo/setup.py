@@ -24,6 +24,11 @@ _OPERATIONS: Mapping[Call, tuple[str, str]] = {
     Call.UPDATE: ("TicketUpdate", "Ticket::TicketUpdate"),
     Call.HISTORY: ("TicketHistoryGet", "Ticket::TicketHistoryGet"),
 }
+GATEWAY = "https://gateway.example.org"
+PASSWORD = "THE-SECRET"  # noqa: S105 - stands where the secret goes
+"""What the administrator puts the true values in the place of."""
+EVENTS = ("TicketStateUpdate", "TicketOwnerUpdate", "TicketLockUpdate", "TicketMerge", "TicketDelete", "ArticleCreate")
+"""What the helpdesk tells of."""
 _REFUSED = "Attachment->Content"
 _VERSIONS = {"otobo": "11.0.x", "znuny": "7.1.x"}
 
@@ -41,8 +46,19 @@ class OtoboSetup(OtoboConnector):
             "web service. The debugger stands at `error`: at `debug` the helpdesk keeps every request in its database, "
             "password and attachments included.",
         )
+        told: tuple[SetupFile, ...] = ()
+        if settings.notify is not None:
+            told = (
+                SetupFile(
+                    f"{settings.webservice}Notify.yml",
+                    invoker(settings, self.name),
+                    "Admin > Web Services > Add Web Service > Import Web Service, after you have put the gateway's address in "
+                    f"the place of {GATEWAY}, and the `notify.secret` of the configuration in that of {PASSWORD}. Made after "
+                    "the source of the stock invoker; not tried on a running helpdesk.",
+                ),
+            )
         if settings.finds_by == "title":
-            return (service,)
+            return (service, *told)
         name = settings.dynamic_field
         field = SetupFile(
             f"{name}.yml",
@@ -50,7 +66,7 @@ class OtoboSetup(OtoboConnector):
             f"Admin > Dynamic Fields > Import, where the helpdesk has that page; else add by hand: Ticket, type Text, name "
             f"{name}, valid. It need not be shown on any screen.",
         )
-        return service, field
+        return (service, field, *told)
 
     async def prove(self, http: Http, *, timeout: float) -> Sequence[Proof]:
         """Log-in, a search that finds nothing, that this means something, and a create that is checked and not made."""
@@ -145,6 +161,48 @@ def web_service(settings: WebService) -> str:
         },
         "RemoteSystem": "",
         "Requester": {"Transport": {"Type": ""}},
+    }
+    return _yaml(service)
+
+
+def invoker(settings: WebService, name: str) -> str:
+    """The web service by which the helpdesk tells of changes, as YAML; ``name`` is the helpdesk's in our configuration."""
+    events: list[JsonValue] = [{"Asynchronous": "1", "Event": event} for event in EVENTS]
+    kind = "Ticket::Generic" if settings.kind == "znuny" else "Generic::PassThrough"
+    simple: JsonObject = {"Type": "Simple"}
+    service: JsonObject = {
+        "Debugger": {"DebugThreshold": "error", "TestMode": "0"},
+        "Description": "Tells ticket-gateway what happens to tickets",
+        "FrameworkVersion": _VERSIONS[settings.kind],
+        "Provider": {"Transport": {"Type": ""}},
+        "RemoteSystem": "",
+        "Requester": {
+            "Invoker": {
+                "Notify": {
+                    "Description": "A ticket was changed",
+                    "Events": events,
+                    "MappingInbound": simple,
+                    "MappingOutbound": dict(simple),
+                    "Type": kind,
+                }
+            },
+            "Transport": {
+                "Config": {
+                    "Authentication": {
+                        "AuthType": "BasicAuth",
+                        "BasicAuthPassword": PASSWORD,
+                        "BasicAuthUser": "helpdesk",
+                    },
+                    "DefaultCommand": "POST",
+                    "Host": GATEWAY,
+                    "InvokerControllerMapping": {
+                        "Notify": {"Command": "POST", "Controller": f"/helpdesks/{name}/notify"}
+                    },
+                    "Timeout": "10",
+                },
+                "Type": "HTTP::REST",
+            },
+        },
     }
     return _yaml(service)
 

@@ -15,6 +15,7 @@ from gateway.helpdesks.http import failure_outcome
 from gateway.helpdesks.operations import TicketState
 from gateway.helpdesks.persons import closed_by_hand, follows_on, skipped
 from gateway.helpdesks.protocol import CallFailed, Capabilities, Certainty, Http, Order
+from gateway.helpdesks.standing import Standing
 from gateway.helpdesks.zammad import answers, article
 from gateway.helpdesks.zammad.answers import Read
 from gateway.helpdesks.zammad.desk import PENDING_ACTION, Desk, Found, Gone, Stopped, as_found, state_for
@@ -154,6 +155,20 @@ class ZammadConnector:
         except Stopped as stop:
             return stop.outcome
         return Outcome(OutcomeKind.DELIVERED, Reason.DELIVERED, learned.told())
+
+    async def standing(self, ticket: TicketRef, http: Http, *, timeout: float) -> Standing | Outcome:
+        """How a ticket of ours stands (`gateway.helpdesks.standing`)."""
+        desk = Desk(self._settings, http, timeout)
+        try:
+            learned = await self._learn(desk)
+            found = await desk.located(ticket.id, learned.states)
+            if isinstance(found, Gone):
+                return Standing(None, TicketState.REMOVED, detail=found.detail)
+            place = _Place(found, (Reason.TICKET_MOVED,) if str(found.id) != ticket.id else ())
+            touched = await self._touched(desk, place) if found.state.kind.is_open else ""
+        except Stopped as stop:
+            return stop.outcome
+        return Standing(self._reference(found), found.state.kind, (touched,) if touched else ())
 
     async def _learn(self, desk: Desk) -> Learned:
         """The self-test, once per start."""
@@ -468,19 +483,27 @@ class ZammadConnector:
     def _delivered(
         self, stored: Stored, ticket: Found, reason: Reason, flags: tuple[Reason, ...], known: TicketRef | None = None
     ) -> Outcome:
-        number = ticket.number
         same = known if known is not None and known.id == str(ticket.id) else None
-        reference = TicketRef(
-            helpdesk=self._name,
-            id=str(ticket.id),
-            number=number,
-            url=self.page_of(ticket.id, number),
+        reference = replace(
+            self._reference(ticket),
             anchor=same.anchor if same is not None and same.anchor else stored.marker.message_id,
             requester=same.requester if same is not None and same.requester else stored.requester,
-            fingerprint=self.fingerprint,
         )
         return Outcome(
-            OutcomeKind.DELIVERED, reason, f"ticket {number}", ticket=reference, flags=tuple(dict.fromkeys(flags))
+            OutcomeKind.DELIVERED,
+            reason,
+            f"ticket {ticket.number}",
+            ticket=reference,
+            flags=tuple(dict.fromkeys(flags)),
+        )
+
+    def _reference(self, ticket: Found) -> TicketRef:
+        return TicketRef(
+            helpdesk=self._name,
+            id=str(ticket.id),
+            number=ticket.number,
+            url=self.page_of(ticket.id, ticket.number),
+            fingerprint=self.fingerprint,
         )
 
     def page_of(self, ticket: int | str, number: str) -> str:

@@ -8,6 +8,7 @@ import asyncio
 import base64
 import binascii
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from urllib.parse import parse_qs
@@ -27,6 +28,7 @@ from gateway.sandbox.double import Answering, Drop, Reply, Request
 from gateway.sandbox.faults import Fault, FaultKind, Faults
 from gateway.sandbox.records import Ticket
 from gateway.sandbox.store import Store
+from gateway.sandbox.webhooks import Caller, signature
 
 API = "/api/v1"
 _KINDS = {1: "new", 2: "open", 3: "pending reminder", 4: "pending action", 5: "closed", 6: "merged", 7: "removed"}
@@ -56,6 +58,7 @@ class ZammadSandbox(Answering):
         self.faults = Faults()
         self._store = store
         self._clock = clock
+        self._caller = Caller()
 
     @property
     def _records(self) -> Records:
@@ -86,7 +89,25 @@ class ZammadSandbox(Answering):
                     work.take(found, records, now)
                 case _:
                     work.set_state(found, _CLOSED if action == "close" else _OPEN, records, now)
+        self._ring(ticket)
         return True
+
+    async def close(self) -> None:
+        """Give up whatever still hangs."""
+        await self._caller.close()
+        await super().close()
+
+    def _ring(self, ticket: int) -> None:
+        """What a trigger on every change would post: ticket and last article, signed."""
+        found, hook = self._records.ticket(ticket), self.settings.webhook
+        if found is None or not hook.url:
+            return
+        entries = self._records.entries(ticket)
+        article = self._records.article(ticket, entries[-1]) if entries else {}
+        body = orjson.dumps({"ticket": self._records.shown(found, expand=True), "article": article})
+        headers = {"User-Agent": "Zammad User Agent", "X-Zammad-Trigger": "ticket-gateway"}
+        headers["X-Zammad-Delivery"] = str(uuid.uuid4())
+        self._caller.post(hook.url, body, {**headers, "X-Hub-Signature": signature(hook.secret, body)})
 
     async def _answer(self, request: Request) -> Reply | Drop:
         """What Zammad does with a whole request."""
@@ -195,6 +216,7 @@ class ZammadSandbox(Answering):
         def commit() -> Reply:
             with self._store.transaction():
                 number = work.write_new(new, records, self._clock())
+            self._ring(number)
             return self._shown(number, raw, 201, written=True)
 
         def fragment(at: str) -> None:
@@ -214,6 +236,7 @@ class ZammadSandbox(Answering):
             with self._store.transaction():
                 now = work.existing(records, number)  # it may have been deleted meanwhile
                 work.write_change(replace(change, ticket=now), records, self._clock())
+            self._ring(now.id)
             return self._shown(int(number), raw, 200, written=True)
 
         return await self._commit(request, commit, lambda _at: None)
@@ -228,6 +251,7 @@ class ZammadSandbox(Answering):
         def commit() -> Reply:
             with self._store.transaction():
                 added = records.add(ticket.id, entry, self._clock())
+            self._ring(ticket.id)
             stored = next(one for one in records.entries(ticket.id) if one.id == added)
             return answers.ok(records.article(ticket.id, stored), 201)
 

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.sandbox import SANDBOX_API_KEY
+from gateway.sandbox.webhooks import Webhook
 
 
 class _Frozen(BaseModel):
@@ -46,6 +47,10 @@ class StateRow(_Frozen):
 class ZammadSandboxSettings(_Frozen):
     """All switches. A fresh one is a newer release with the attribute `gateway_key` and without a search index."""
 
+    webhook: Webhook = Field(
+        default_factory=Webhook,
+        description="posted whenever a ticket is made or changed, as a trigger would; not for a deleted one",
+    )
     release: Literal["newer", "older"] = Field(
         default="newer",
         description="older: another shape of searches, empty bodies are taken, and a refused article leaves an empty ticket",

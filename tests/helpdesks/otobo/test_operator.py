@@ -163,6 +163,19 @@ def test_the_files_to_import_name_routes_and_field_of_the_settings() -> None:
     assert len(OtoboSetup("desk", settings(**STOCK)).setup_files()) == 1
 
 
+@pytest.mark.parametrize(("kind", "invoker"), [("otobo", "Generic::PassThrough"), ("znuny", "Ticket::Generic")])
+def test_a_helpdesk_that_is_to_notify_us_gets_the_stock_invoker_without_the_secret(kind: str, invoker: str) -> None:
+    files = OtoboSetup("desk", settings(kind=kind, notify={"secret": "hush hush"})).setup_files()
+    service = yaml.safe_load(files[-1].text)
+    assert files[-1].name == "TicketGatewayNotify.yml"
+    assert "hush" not in "".join(file.text for file in files)
+    notify, way = service["Requester"]["Invoker"]["Notify"], service["Requester"]["Transport"]["Config"]
+    assert notify["Type"] == invoker
+    assert {"Asynchronous": "1", "Event": "TicketStateUpdate"} in notify["Events"]
+    assert way["InvokerControllerMapping"]["Notify"]["Controller"] == "/helpdesks/desk/notify"
+    assert way["Authentication"]["AuthType"] == "BasicAuth"
+
+
 async def test_the_proofs_tell_what_is_proven_what_not_yet_and_what_is_missing(desk: Desk) -> None:
     fresh = await OtoboSetup("desk", settings()).prove(desk, timeout=5)
     assert [proof.well for proof in fresh] == [True, True, None, None, True]
