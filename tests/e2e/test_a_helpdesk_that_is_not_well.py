@@ -140,3 +140,20 @@ async def test_a_moved_helpdesk_is_never_written_to_under_old_numbers(tmp_path: 
         await home.settled()
         assert len(home.tickets()) == 2
         assert [event.reason for event in (await home.view(again)).events] == [Reason.OPENED]
+
+
+@pytest.mark.parametrize("at", ["thread_entry", "attachment"])
+async def test_what_an_osticket_that_died_half_way_may_have_left_besides_is_flagged(tmp_path: Path, at: str) -> None:
+    """The piece bears no Message-ID yet, so nobody can find it: it is told that it may be there."""
+    async with house(tmp_path) as home:
+        home.faults(Fault(fault=FaultKind.DIE_HALF_WAY, at=at, count=1))
+        answer = await home.app(host="db1", text="the words", attachments=[{"filename": "a.txt", "content": "aGk="}])
+        await home.settled()
+        home.faults()
+        (action,) = (await home.view(answer)).actions
+        assert action.status is ActionStatus.DELIVERED
+        assert Reason.POSSIBLE_DUPLICATE.value in action.flags
+        whole = [
+            entry for number in range(len(home.tickets())) for entry in home.entries(number) if entry["attachments"]
+        ]
+        assert len(whole) == 1

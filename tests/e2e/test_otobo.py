@@ -185,3 +185,16 @@ async def test_an_incident_follows_its_merged_ticket(tmp_path: Path) -> None:
         main = next(one for one in home.tickets() if one["id"] != found.id)
         assert main["status"] == "closed successful"
         assert len(inside(main, "entries")) == 2
+
+
+async def test_a_ticket_that_was_left_without_article_and_fields_is_completed(tmp_path: Path) -> None:
+    """On stock routes nothing of ours stands in it but the title: it looks like nothing at all, and stays so."""
+    async with house(tmp_path, ROUTES, config=STOCK) as home:
+        await home.app(host="db1")
+        await home.settled()
+        home.sandbox.set_faults({"otobo": [DOUBTFUL["die before the article"]]})
+        answer = await home.app(host="db2")
+        await home.settled()
+        (action,) = (await home.view(answer)).actions
+        assert action.detail.endswith("was half-made and is complete now")
+        assert [len(home.entries(number)) for number in range(2)] == [1, 1]

@@ -149,3 +149,17 @@ def ticket_id(ticket: JsonObject) -> int:
     number = ticket["id"]
     assert isinstance(number, int)
     return number
+
+
+async def test_files_that_a_broken_call_left_out_are_added_and_the_words_are_not_said_twice(tmp_path: Path) -> None:
+    rest = ROUTES.replace("source: nagios", "source: app").replace("{repeat", "{key: [host], repeat")
+    async with zammad(tmp_path, rest) as home:
+        home.sandbox.change_settings({"zammad": {"release": "older"}})
+        switch(home, "zammad", Fault(fault=FaultKind.DIE_HALF_WAY, at="attachment", count=1))
+        answer = await home.app(host="db1", text="the words", attachments=[{"filename": "a.txt", "content": "aGk="}])
+        await home.settled()
+        assert answer.status_code == 202
+        first, second = home.entries()
+        assert "the words" in str(first["body"])
+        assert "Files that were missing after an interrupted call." in str(second["body"])
+        assert [file["filename"] for file in second["attachments"]] == ["a.txt"]  # type: ignore[union-attr, call-overload, index]  # JSON

@@ -7,6 +7,7 @@ exactly 201 with a ticket number.
 import html
 import re
 from collections.abc import Collection
+from dataclasses import replace
 
 from gateway.helpdesks.http import retry_after
 from gateway.helpdesks.protocol import Answer
@@ -97,7 +98,9 @@ def _crashed(answer: Answer, body: str, sent: Collection[str]) -> Outcome:
         trace = html.unescape(body)
         if "real_connect()" in trace and "Bootstrap::connect" in trace:
             return Outcome(OutcomeKind.HELPDESK_DOWN, Reason.HELPDESK_DOWN, _detail(answer, "osTicket has no database"))
-        return _unknown(answer)
+        # What it had written by then bears no Message-ID yet, so the settling mail cannot find it (seen at three tables).
+        died = _unknown(answer, "it died in the middle: a piece of the ticket or article may stand there besides")
+        return replace(died, flags=(Reason.POSSIBLE_DUPLICATE,))
     if "Allowed memory size" in body:
         return _rejected(answer, _having("attachments", sent), hint="PHP's memory_limit is too small for this request")
     if "Uncaught TypeError" in body:
@@ -143,8 +146,8 @@ def _auth_broken(answer: Answer, hint: str) -> Outcome:
     return Outcome(OutcomeKind.AUTH_BROKEN, Reason.AUTH_BROKEN, _detail(answer, hint))
 
 
-def _unknown(answer: Answer) -> Outcome:
-    return Outcome(OutcomeKind.UNKNOWN, Reason.UNKNOWN_OUTCOME, _detail(answer), retry_after=retry_after(answer))
+def _unknown(answer: Answer, hint: str = "") -> Outcome:
+    return Outcome(OutcomeKind.UNKNOWN, Reason.UNKNOWN_OUTCOME, _detail(answer, hint), retry_after=retry_after(answer))
 
 
 def _detail(answer: Answer, hint: str = "") -> str:

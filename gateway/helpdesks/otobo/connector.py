@@ -381,9 +381,9 @@ class OtoboConnector:
     def _settled(self, marker: str, looks: str) -> bool:
         """Whether it has looked the same for as long as a call may go on after its deadline."""
         now = asyncio.get_running_loop().time()
-        before, since = self._looked.get(marker, ("", now))
-        if before == looks:
-            return now - since >= 0.9 * self._settings.limits.settle  # delivery's clock is another one
+        before = self._looked.get(marker)
+        if before is not None and before[0] == looks:  # a ticket without articles and fields looks like nothing at all
+            return now - before[1] >= 0.9 * self._settings.limits.settle  # delivery's clock is another one
         if len(self._looked) >= _MOST_REMEMBERED:
             self._looked.pop(next(iter(self._looked)))  # that one is looked at once more
         self._looked[marker] = (looks, now)

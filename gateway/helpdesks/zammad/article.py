@@ -70,6 +70,23 @@ def attachment(file: File) -> JsonObject:
     }
 
 
+def rest_of(article: JsonObject, there: Sequence[JsonObject]) -> JsonObject:
+    """One more article with the files of ``article`` that those which are ``there`` do not show; its words stand there already."""
+    shown = [
+        file.get("filename") for one in there for file in strings(one.get("attachments")) if isinstance(file, dict)
+    ]
+    missing: list[JsonValue] = []
+    for file in strings(article.get("attachments")):
+        name = file.get("filename") if isinstance(file, dict) else None
+        if name in shown:
+            shown.remove(name)
+        else:
+            missing.append(file)
+    kept = {key: value for key, value in article.items() if key != "message_id"}
+    words = "Files that were missing after an interrupted call."
+    return {**kept, "body": words, "content_type": "text/plain", "attachments": missing}
+
+
 def with_line(article: JsonObject, line: str) -> JsonObject:
     """The article with one more line at its end."""
     body = str(article["body"])

@@ -6,7 +6,7 @@ article, and what the self-test has proven to be findable settles doubt (`gatewa
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
@@ -20,7 +20,16 @@ from gateway.helpdesks.zammad import answers, article
 from gateway.helpdesks.zammad.answers import Read
 from gateway.helpdesks.zammad.desk import PENDING_ACTION, Desk, Found, Gone, Stopped, as_found, state_for
 from gateway.helpdesks.zammad.fields import DOCUMENTED, FieldProblem, check_fields
-from gateway.helpdesks.zammad.markers import Criterion, Learned, Marker, learn, look_up, misled, our_article
+from gateway.helpdesks.zammad.markers import (
+    Criterion,
+    Learned,
+    Marker,
+    learn,
+    look_up,
+    misled,
+    our_article,
+    our_articles,
+)
 from gateway.helpdesks.zammad.persons import deeds, our_user
 from gateway.helpdesks.zammad.settings import ZammadSettings, mail_address
 from gateway.helpdesks.zammad.stored import Stored, prepare
@@ -266,10 +275,10 @@ class ZammadConnector:
             if isinstance(target, Found) and target.id != ticket.id:
                 return self._settled(stored, target, (*flags, Reason.TICKET_MOVED), others)
         articles = await desk.articles(ticket.id)
-        ours = our_article(articles, stored.marker)
-        if ours is not None and _files(ours) >= stored.files:
+        ours = our_articles(articles, stored.marker)
+        if ours and sum(map(_files, ours)) >= stored.files:
             return self._settled(stored, ticket, flags, others)
-        return await self._complete(desk, stored, ticket, flags, has_article=ours is not None)
+        return await self._complete(desk, stored, ticket, flags, ours)
 
     def _absent(self, stored: Stored, learned: Learned) -> Outcome:
         """Not found. Where that is no proof it counts after asking twice, and the repeat is flagged."""
@@ -298,18 +307,17 @@ class ZammadConnector:
         stored: Stored,
         ticket: Found,
         flags: tuple[Reason, ...],
-        *,
-        has_article: bool,
+        ours: Sequence[JsonObject],
     ) -> Outcome:
         """A half-made ticket: when nothing has changed for a while, it gets what is missing."""
         doubt = self._doubt(stored.marker)
-        seen = f"{ticket.id} {ticket.raw.get('updated_at')} {ticket.raw.get('article_count')} {has_article}"
+        seen = f"{ticket.id} {ticket.raw.get('updated_at')} {ticket.raw.get('article_count')} {len(ours)}"
         now = self._monotonic()
         if doubt.half != seen:
             doubt.half, doubt.half_since = seen, now
         if now - doubt.half_since < self._settings.limits.settle:
             return _unknown(f"ticket {ticket.number} is there and not whole; looked at again before it is completed")
-        message = stored.article
+        message = article.rest_of(stored.article, ours) if ours else stored.article
         outcome = await self._put(desk, stored, ticket, {"article": message}, flags)
         if outcome.kind is OutcomeKind.REJECTED and message.get("attachments"):
             bare = {key: value for key, value in message.items() if key != "attachments"}

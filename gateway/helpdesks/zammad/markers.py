@@ -230,9 +230,15 @@ async def bears(desk: Desk, ticket: Found, marker: Marker, settings: ZammadSetti
 
 def our_article(articles: Sequence[JsonObject], marker: Marker) -> JsonObject | None:
     """The article that an action wrote; bodies are never compared, since Zammad rewrites them."""
-    for article in articles:
-        preferences = article.get("preferences")
-        noted = preferences.get("gateway_event") if isinstance(preferences, dict) else None
-        if article.get("message_id") == marker.message_id or noted == marker.key:
-            return article
-    return None
+    return next(iter(our_articles(articles, marker)), None)
+
+
+def our_articles(articles: Sequence[JsonObject], marker: Marker) -> list[JsonObject]:
+    """All that an action wrote: its article, and one with the files that a broken call had left out."""
+    return [article for article in articles if _is_ours(article, marker)]
+
+
+def _is_ours(article: JsonObject, marker: Marker) -> bool:
+    preferences = article.get("preferences")
+    noted = preferences.get("gateway_event") if isinstance(preferences, dict) else None
+    return article.get("message_id") == marker.message_id or noted == marker.key
