@@ -536,3 +536,31 @@ main()
     assert done.returncode == 0, done.stdout + done.stderr
     assert "CAUGHT" not in done.stdout
     assert "1 test, none failed" in done.stdout
+
+
+def test_a_fallback_takes_the_ticket_when_its_time_has_come(tmp_path: Path) -> None:
+    head = HEAD.replace(
+        'fields: {group: "Ops::{{ event.host }}", priority: 3 high}}\n    incident: {confirm: 90s, recover: {hold: 5m}',
+        "fields: {priority: 3 high}, fallback: {helpdesk: osticket, after: 15m, fields: {topicId: 77}}}\n"
+        "    incident: {recover: {hold: 5m}",
+    )
+    assert "fallback" in head
+    tests = """\
+- name: zammad is down for an hour
+  steps:
+    - {at: 0s, fault: {zammad: down}, send: {source: nagios, host: web1, service: HTTP}}
+    - {at: 14m, expect: {create: 0}}
+    - {at: 15m, expect: {create: {helpdesk: osticket, topicId: 77}, reason: fell_back, skipped: 0}}
+    - {at: 1h, fault: clear}
+    - {at: 2h, expect: {tickets: {zammad: 0, osticket: 1}}}
+    - {at: 2h, send: {source: nagios, host: web1, service: HTTP, kind: recovery}}
+    - {at: 3h, expect: {append: {helpdesk: osticket, reason: close_unsupported}, dead_letters: 0}}
+- name: what zammad may have taken waits for it
+  steps:
+    - {at: 0s, fault: {zammad: commit_then_drop}, send: {source: nagios, host: web1, service: HTTP}}
+    - {at: 1s, fault: {zammad: html_error}}
+    - {at: 5h, expect: {tickets: {zammad: 1, osticket: 0}}}
+    - {at: 5h, fault: clear}
+    - {at: 8h, expect: {tickets: {zammad: 1, osticket: 0}, create: {helpdesk: zammad}}}
+"""
+    passed(tmp_path, tests, head)
