@@ -8,7 +8,7 @@ from gateway.config.route_tests import Expect, Fields
 from gateway.model.action import ActionKind
 from gateway.model.json import JsonValue
 from gateway.routetests.looks import WORDS_OF, look
-from gateway.routetests.record import Happening, What
+from gateway.routetests.record import Happening
 from gateway.routetests.world import Standing
 
 ACTIONS: tuple[str, ...] = (*(kind.value for kind in ActionKind), "skipped")
@@ -60,7 +60,7 @@ def actual(name: str, since: Sequence[Happening], standing: Standing) -> JsonVal
         case "dropped":
             return _short([one.dropped for one in since if one.dropped is not None])
         case "route":
-            return _short(list(dict.fromkeys(one.route for one in since if one.what is What.EVENT and one.route)))
+            return _short(list(dict.fromkeys(name for one in since for name in one.reached)))
         case "reason":
             return _short(list(dict.fromkeys(reason for one in since for reason in one.reasons)))
     return len(_of(name, since))

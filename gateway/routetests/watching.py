@@ -129,6 +129,7 @@ class Recorder:
         chosen, trace = _read(record.decision)
         if record.route and record.route not in chosen:
             trace = (f"it follows the incident that route {record.route} opened",)
+            chosen = (record.route,)
         drop = self._rules.rules[record.route].route.drop if record.route in self._rules.rules else None
         dropped = drop.reason if drop is not None and record.reason is Reason.DROPPED_BY_RULE else None
         return Happening(
@@ -138,7 +139,7 @@ class Recorder:
             tuple(dict.fromkeys((record.reason.value, *beside))),
             record.route,
             trace=trace,
-            reached=tuple(dict.fromkeys((*chosen, *([record.route] if record.route else ())))),
+            reached=chosen,
             dropped=dropped,
         )
 

@@ -312,6 +312,25 @@ def test_a_ticket_goes_to_another_helpdesk_when_the_first_one_has_it_not_in_time
     )
 
 
+def test_one_event_may_have_several_routes_and_tickets(tmp_path: Path) -> None:
+    passed(
+        tmp_path,
+        """\
+- name: both teams
+  steps:
+    - {at: 0s, send: {source: zabbix, host: a, origin_key: a}}
+    - {at: 1m, expect: {route: [zabbix, all], create: [{helpdesk: osticket}, {helpdesk: zammad}]}}
+    - {at: 2m, send: {source: zabbix, kind: recovery, host: a, origin_key: a}}
+    - {at: 3m, expect: {route: [zabbix, all], append: {helpdesk: osticket}, close: {helpdesk: zammad}}}
+""",
+        HEAD.replace(
+            "fields: {topicId: 77}}\n",
+            "fields: {topicId: 77}}\n    then: continue\n"
+            "  - {name: all, match: {source: zabbix}, ticket: {helpdesk: zammad, template: alert}}\n",
+        ),
+    )
+
+
 def test_what_a_person_did_counts(tmp_path: Path) -> None:
     passed(
         tmp_path,
