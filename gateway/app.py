@@ -489,6 +489,16 @@ class _Observer:
                 route=record.route,
                 title=record.event.title[:200],
             )
+        for line in processed.history:
+            if line.reason is Reason.STORM_BEGAN:
+                metrics.decision(line.reason.value)
+                structlog.get_logger().warning(
+                    "a storm began",
+                    reason=line.reason.value,
+                    receipt=receipt.id,
+                    incident=line.incident,
+                    detail=line.detail,
+                )
         if processed.dead in HELD:
             begins = any(line.what == BEGINS for line in processed.history)
             (structlog.get_logger().warning if begins else structlog.get_logger().info)(

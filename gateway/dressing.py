@@ -3,7 +3,7 @@
 Pure. `gateway.processing` dresses what events bring about, `gateway.firing` what timers do.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.config.values import duration_text
@@ -21,6 +21,7 @@ from gateway.model.json import JsonValue
 from gateway.model.plan import Plan
 from gateway.model.reasons import Reason
 from gateway.model.receipt import Receipt
+from gateway.model.storm import StormTable
 from gateway.rendering.context import Context
 from gateway.rendering.environment import RenderFailed
 from gateway.rendering.render import draft
@@ -209,18 +210,11 @@ def render_event(
 def render_timer(incident: Incident, timer: Deadline, plan: Plan, wish: Wish, rules: Ruleset) -> TicketDraft:
     """What a ticket is told that no event says."""
     source = next((member.source for member in incident.members), "")
-    words = {
-        TimerKind.CONFIRM: "",
-        TimerKind.HOLD: "The problem is over.",
-        TimerKind.ESCALATE: f"Nobody has acknowledged this for {duration_text(plan.policy.escalate_after or 0.0)}.",
-        TimerKind.CALM: "",
-        TimerKind.EXPIRE: f"Nothing was heard of this for {duration_text(plan.policy.expire_after or 0.0)}.",
-    }[timer.kind]
     event = Event(
         kind=Kind.PROBLEM if wish.kind is ActionKind.CREATE else Kind.UPDATE,
         severity=incident.severity,
         title=incident.title,
-        text=words,
+        text=timer_words(timer, plan),
         host=incident.host,
         service=incident.service,
     )
@@ -239,6 +233,45 @@ def render_timer(incident: Incident, timer: Deadline, plan: Plan, wish: Wish, ru
     )
     rendered, _ = _render(plan, wish, context, subject, rules)
     return rendered
+
+
+def timer_words(timer: Deadline, plan: Plan) -> str:
+    """What a timer has to say."""
+    return {
+        TimerKind.HOLD: "The problem is over.",
+        TimerKind.ESCALATE: f"Nobody has acknowledged this for {duration_text(plan.policy.escalate_after or 0.0)}.",
+        TimerKind.EXPIRE: f"Nothing was heard of this for {duration_text(plan.policy.expire_after or 0.0)}.",
+    }.get(timer.kind, "")
+
+
+def render_digest(
+    digest: Incident,
+    table: StormTable,
+    plan: Plan,
+    wish: Wish,
+    rules: Ruleset,
+    fields: Mapping[str, JsonValue],
+    at: float,
+) -> TicketDraft:
+    """What the ticket of a storm is told. ``fields`` are those of the ticket that the first of its incidents would have had."""
+    assert plan.storm is not None
+    kinds = {Purpose.PROBLEM: Kind.PROBLEM, Purpose.RECOVERY: Kind.RECOVERY}
+    event = Event(kind=kinds.get(wish.purpose, Kind.UPDATE), severity=digest.severity, title=digest.title)
+    context = Context(
+        event=event,
+        source="",
+        source_kind="",
+        route=plan.route,
+        receipt_id=_NO_RECEIPT,
+        received_at=at,
+        now=at,
+        incident=digest,
+        storm=table,
+        public_url=rules.config.server.http.public_url,
+    )
+    spoken = replace(plan, ticket=plan.storm, vars={})
+    made, _ = _render(spoken, wish, context, Subject(event=event, source="", lookups=rules.lookups), rules)
+    return replace(made, fields=fields)
 
 
 def _render(

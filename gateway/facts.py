@@ -7,6 +7,7 @@ from gateway.incidents.timers import Outage, outage_of
 from gateway.journal.protocol import Arrival, HeldAction, Known
 from gateway.model.incident import Incident, IncidentState, Tombstone
 from gateway.model.plan import Plan, plan_from_bytes
+from gateway.model.storm import StormGroup
 
 
 @dataclass(slots=True)
@@ -24,6 +25,7 @@ class Facts:
     open_keys: frozenset[str] = frozenset()
     held: dict[tuple[str, str], HeldAction] = field(default_factory=dict)
     of_hosts: dict[str, list[str]] = field(default_factory=dict)
+    storms: dict[str, StormGroup] = field(default_factory=dict)
 
     def copy(self) -> "Facts":
         """The same, to be changed without changing this one."""
@@ -39,6 +41,7 @@ class Facts:
             open_keys=self.open_keys,
             held=dict(self.held),
             of_hosts={host: list(ids) for host, ids in self.of_hosts.items()},
+            storms=dict(self.storms),
         )
 
     def become(self, other: "Facts") -> None:
@@ -46,6 +49,7 @@ class Facts:
         self.incidents, self.by_key, self.by_member = other.incidents, other.by_key, other.by_member
         self.tombstones, self.duplicates, self.plans = other.tombstones, other.duplicates, other.plans
         self.threads, self.held, self.of_hosts = other.threads, other.held, other.of_hosts
+        self.storms = other.storms
 
     def put(self, incident: Incident) -> None:
         """Take note of how an incident stands now."""
@@ -86,7 +90,10 @@ def facts_of(known: Known) -> Facts:
         ),
         open_keys=known.threads.open_keys,
         held=dict(known.held),
+        storms=dict(known.storms),
     )
+    for incident in known.digests:
+        facts.incidents[incident.id] = incident
     for incident in known.of_hosts:
         facts.incidents[incident.id] = incident
         facts.of_hosts.setdefault(incident.host, []).append(incident.id)

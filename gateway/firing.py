@@ -11,15 +11,19 @@ with `fired_timer`, in the receipt's own transaction. Both ways give the same ac
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Protocol
 
-from gateway.dressing import Occasion, dress, render_timer, variants_of
+from gateway.changes import Changes, timer_id
+from gateway.dressing import Occasion, dress, render_digest, render_timer, timer_words, variants_of
+from gateway.facts import Facts, facts_of
 from gateway.incidents.machine import possible
+from gateway.incidents.storms import word
 from gateway.incidents.timers import Outage, fire, outage_of
 from gateway.incidents.transition import Purpose, Transition, Wish
+from gateway.incidents.untold import is_shown_only
 from gateway.journal.protocol import (
     CommitResult,
     HeldAction,
@@ -29,16 +33,17 @@ from gateway.journal.protocol import (
     JournalError,
     JournalFull,
     Lookup,
-    NewTimer,
     Processed,
     Timer,
     Variant,
 )
-from gateway.model.action import ActionKind, NewAction
-from gateway.model.incident import Deadline, Incident, TimerKind
+from gateway.model.action import ActionKind, NewAction, TicketDraft
+from gateway.model.incident import Deadline, Incident, IncidentState, TimerKind
 from gateway.model.plan import Plan, plan_from_bytes
 from gateway.model.reasons import Reason
+from gateway.model.storm import StormRow, StormTable, StormTold
 from gateway.ruleset import Ruleset
+from gateway.storms import Storms, moved_away, without
 
 POLL = 0.5
 """Seconds between looks at what is due."""
@@ -48,43 +53,6 @@ AT_ONCE = 64
 """Timers that are fired in one transaction."""
 ASIDE = 60.0
 """Seconds after which a timer that failed is tried again."""
-
-
-# ------------------------------------------------------------------------------------------------------ what it changes
-
-
-def timer_id(incident: str, kind: TimerKind) -> str:
-    """The name of an incident's one timer of a kind."""
-    return f"{incident}/{kind.value}"
-
-
-@dataclass(frozen=True, slots=True)
-class TimerChanges:
-    """Which timers are set, and which are taken away. A timer in both takes the place of the old one."""
-
-    new: tuple[NewTimer, ...]
-    cancelled: tuple[str, ...]
-
-
-def timer_changes(
-    before: Incident | None,
-    after: Incident,
-    held: Mapping[tuple[str, str], HeldAction],
-    kept: Collection[TimerKind] = (),
-) -> TimerChanges:
-    """What a change of an incident does to its timers. ``kept``: those that keep another action than before."""
-    old = {timer.kind: timer.due_at for timer in before.timers} if before is not None else {}
-    now = {timer.kind: timer.due_at for timer in after.timers}
-    return TimerChanges(
-        new=tuple(
-            NewTimer(timer_id(after.id, kind), after.id, kind.value, due_at, held.get((after.id, kind.value)))
-            for kind, due_at in now.items()
-            if old.get(kind) != due_at or kind in kept
-        ),
-        cancelled=tuple(
-            timer_id(after.id, kind) for kind, due_at in old.items() if now.get(kind) != due_at or kind in kept
-        ),
-    )
 
 
 # ---------------------------------------------------------------------------------------------------------- what it does
@@ -100,62 +68,132 @@ class Fired:
 
 
 def fired_timer(
-    incident: Incident,
-    timer: Deadline,
-    plan: Plan,
-    rules: Ruleset,
-    held: MutableMapping[tuple[str, str], HeldAction],
-    outages: Sequence[Outage] = (),
+    incident: Incident, timer: Deadline, plan: Plan, storms: Storms, outages: Sequence[Outage] = ()
 ) -> Fired | None:
-    """Fire a timer of an incident. What it kept is taken out of ``held``. None if the incident has no such timer any more."""
+    """Fire a timer of an incident. What it kept is taken out of the facts. None if the incident has no such timer any more."""
+    held, rules = storms.facts.held, storms.rules
     receipt = kept.receipt if (kept := held.get((incident.id, timer.kind.value))) is not None else ""
     transition = fire(incident, timer, plan.policy, outages)
     if transition.incident is None:
         return None
     actions: list[NewAction] = []
     occasion = _occasion(transition.incident, timer.kind, timer.due_at)
+    after, reason = transition.incident, transition.reason
     if transition.release is not None:
-        actions += release(held, transition.incident, plan, transition, rules, timer.due_at, occasion)
-    after = _counted(transition.incident, actions)
+        kept = released(held, after, plan, transition, rules, timer.due_at)
+        after, told = storms_first(after, kept, plan, storms, timer.due_at)
+        if told:
+            reason = Reason.JOINED_STORM if kept.kind is ActionKind.CREATE else reason
+        else:
+            actions += dress(kept, occasion, after, plan, rules)
+            after = _counted(after, actions)
     can_do, substitutes = rules.abilities(plan.helpdesk)
     for wish in transition.wishes:
+        if after.is_told_by_digest:
+            after = _told_by_digest(after, timer, plan, wish, storms)
+            continue
         can = possible(wish.kind, wish.purpose, can_do, substitutes, quiet=wish.quiet)
         variants = _variants(after, timer, plan, can, rules)
-        told = HeldAction(can.kind, render_timer(after, timer, plan, can, rules), transition.reason, variants=variants)
-        actions += dress(told, occasion, after, plan, rules)
-        after = _counted(transition.incident, actions)
-    same = (after.state, after.flapping) == (incident.state, incident.flapping)
+        rendered = render_timer(after, timer, plan, can, rules)
+        told_now = HeldAction(can.kind, rendered, transition.reason, variants=variants)
+        actions += dress(told_now, occasion, after, plan, rules)
+        after = replace(after, sequence=transition.incident.sequence + len(actions))
+    same = (after.state, after.flapping, after.reasons) == (incident.state, incident.flapping, incident.reasons)
     if not actions and same and transition.reason is not Reason.TOUCHED:
         return Fired(after)  # nothing that anybody need know
-    line = HistoryLine(timer.due_at, "timer", transition.reason, timer.kind.value, receipt, incident=incident.id)
+    line = HistoryLine(timer.due_at, "timer", reason, timer.kind.value, receipt, incident=incident.id)
     return Fired(after, tuple(actions), (line,))
 
 
-def release(
+def storms_first(incident: Incident, kept: HeldAction, plan: Plan, storms: Storms, at: float) -> tuple[Incident, bool]:
+    """The incident whose kept action is due, and whether a storm's digest tells of it instead."""
+    if kept.kind is ActionKind.CREATE and incident.storm and not incident.digest:
+        incident = storms.ask(incident, plan.policy, at, kept.receipt, lambda: kept)
+    return incident, incident.is_told_by_digest
+
+
+def _told_by_digest(incident: Incident, timer: Deadline, plan: Plan, wish: Wish, storms: Storms) -> Incident:
+    """What a timer would have told an incident's own ticket: its row says so, or a line of the digest's next word."""
+    news = ""
+    if wish.purpose is Purpose.ESCALATION:
+        incident = replace(incident, reasons=tuple(dict.fromkeys((*incident.reasons, Reason.ESCALATED.value))))
+    elif wish.purpose is Purpose.EXPIRY:
+        news = timer_words(timer, plan)
+
+    def held() -> HeldAction:
+        variants = _variants(incident, timer, plan, wish, storms.rules)
+        rendered = render_timer(incident, timer, plan, wish, storms.rules)
+        return HeldAction(wish.kind, rendered, Reason.STORM_TOLD, variants=variants)
+
+    storms.tell(incident, plan.policy, timer.due_at, held, news)
+    return incident
+
+
+def said_digest(
+    digest: Incident, timer: Deadline, plan: Plan, rows: Sequence[StormRow], storms: Storms
+) -> Fired | None:
+    """Fire the timer of a storm's digest: its ticket is told what is new."""
+    if timer not in digest.timers or digest.state is IncidentState.CLOSED or plan.storm is None:
+        return None
+    rules, held = storms.rules, storms.facts.held
+    begins = not digest.sequence or (is_shown_only(digest) and not rules.shows_only(plan.helpdesk))
+    kept = held.pop((digest.id, timer.kind.value), None) or HeldAction(
+        ActionKind.APPEND, TicketDraft("", ""), Reason.STORM_TOLD
+    )
+    if begins:  # for the first time, or because its ticket was only shown
+        digest = replace(digest, reasons=without(digest.reasons, Reason.SHADOW))
+        kept = replace(kept, kind=ActionKind.CREATE)
+    said = word(digest, rows, timer.due_at, plan.policy, kept.kind)
+    fields = {
+        one.helpdesk: one.draft.fields for one in kept.variants
+    }  # at the fallbacks, the digest's own now among them
+    fields.setdefault(plan.helpdesk, kept.draft.fields)
+    after, actions = said.digest, []
+    if said.wish is not None and said.table is not None:
+        can_do, substitutes = rules.abilities(plan.helpdesk)
+        can = possible(said.wish.kind, said.wish.purpose, can_do, substitutes, quiet=said.wish.quiet)
+        can = replace(can, reopen=said.wish.reopen)
+
+        def render(there: Plan, wanted: Wish, table: StormTable = said.table) -> TicketDraft:
+            return render_digest(said.digest, table, there, wanted, rules, fields.get(there.helpdesk, {}), timer.due_at)
+
+        variants = variants_of(can, after, plan, rules, render)
+        action = HeldAction(can.kind, render(plan, can), said.reason, kept.receipt, variants)
+        actions = dress(action, _occasion(digest, timer.kind, timer.due_at), after, plan, rules)
+        after = _counted(after, actions)
+    following = kept.kind if said.wish is None else ActionKind.APPEND
+    held[digest.id, timer.kind.value] = replace(kept, kind=following, reason=Reason.STORM_TOLD, receipt="")
+    storms.changes.told += [StormTold(digest.id, row.incident, row.stands) for row in said.told]
+    if not actions and after.state is digest.state:
+        return Fired(after)
+    line = HistoryLine(timer.due_at, "timer", said.reason, timer.kind.value, kept.receipt, incident=digest.id)
+    return Fired(after, tuple(actions), (line,))
+
+
+def released(
     held: MutableMapping[tuple[str, str], HeldAction],
     incident: Incident,
     plan: Plan,
     transition: Transition,
     rules: Ruleset,
     now: float,
-    occasion: Occasion | None = None,
-) -> list[NewAction]:
-    """The actions that a timer has kept, to be issued now; ``occasion`` is that timer's firing, if it is one."""
+) -> HeldAction:
+    """The action that a timer has kept, to be issued now."""
     assert transition.release is not None
     kept = held.pop((incident.id, transition.release.value), None)
-    if kept is None:  # what a stored incident promises is kept, whatever became of the row
-        confirm = transition.release is TimerKind.CONFIRM
-        wish = Wish(
-            ActionKind.CREATE if confirm else ActionKind.APPEND,
-            Purpose.PROBLEM if confirm else Purpose.RECOVERY,
-            quiet=not confirm,
-            reopen=False,
-        )
-        timer = Deadline(transition.release, now)
-        variants = _variants(incident, timer, plan, wish, rules)
-        rendered = render_timer(incident, timer, plan, wish, rules)
-        kept = HeldAction(wish.kind, rendered, transition.reason, variants=variants)
-    return dress(kept, occasion or _occasion(incident, transition.release, now), incident, plan, rules)
+    if kept is not None:
+        return kept
+    # What a stored incident promises is kept, whatever became of the row.
+    confirm = transition.release is TimerKind.CONFIRM
+    wish = Wish(
+        ActionKind.CREATE if confirm else ActionKind.APPEND,
+        Purpose.PROBLEM if confirm else Purpose.RECOVERY,
+        quiet=not confirm,
+        reopen=False,
+    )
+    timer = Deadline(transition.release, now)
+    variants = _variants(incident, timer, plan, wish, rules)
+    return HeldAction(wish.kind, render_timer(incident, timer, plan, wish, rules), transition.reason, variants=variants)
 
 
 def _variants(incident: Incident, timer: Deadline, plan: Plan, wish: Wish, rules: Ruleset) -> tuple[Variant, ...]:
@@ -164,12 +202,12 @@ def _variants(incident: Incident, timer: Deadline, plan: Plan, wish: Wish, rules
     )
 
 
-def moved_away(incident: Incident, rules: Ruleset) -> bool:
-    """True if the incident's ticket is in another helpdesk than the one that bears its name now."""
-    connector = rules.connectors.get(incident.helpdesk)
-    if connector is None or incident.ticket is None:
-        return False
-    return incident.ticket.fingerprint not in {"", connector.fingerprint}
+def dress_released(
+    kept: HeldAction, transition: Transition, incident: Incident, plan: Plan, rules: Ruleset, now: float
+) -> list[NewAction]:
+    """What a timer has kept, as actions."""
+    assert transition.release is not None
+    return dress(kept, _occasion(incident, transition.release, now), incident, plan, rules)
 
 
 def _counted(incident: Incident, actions: Sequence[NewAction]) -> Incident:
@@ -186,28 +224,48 @@ def _occasion(incident: Incident, kind: TimerKind, now: float) -> Occasion:
 # ---------------------------------------------------------------------------------------------------------- when it fires
 
 
-def fired(timer: Timer, plan: Plan | None, rules: Ruleset, outages: Sequence[Outage] = ()) -> Processed:
-    """All that firing a timer wants written.
+def fired(
+    timer: Timer,
+    plan: Plan | None,
+    rules: Ruleset,
+    outages: Sequence[Outage] = (),
+    *,
+    facts: Facts | None = None,
+    rows: Sequence[StormRow] = (),
+) -> Processed:
+    """All that firing a timer wants written. ``facts`` (of storms) is carried forward; ``rows`` are those of a digest.
 
     One that means nothing any more is only deleted; so is one whose ticket must not be written to.
     """
-    if moved_away(timer.incident, rules):
+    incident, changes = timer.incident, Changes()
+    if moved_away(incident, rules) or plan is None:
         return Processed("", timer=timer.id)
-    kind = TimerKind(timer.kind)
-    held = {(timer.incident.id, timer.kind): timer.held} if timer.held is not None else {}
-    deadline = Deadline(kind, timer.due_at)
-    done = fired_timer(timer.incident, deadline, plan, rules, held, outages) if plan is not None else None
+    facts = facts if facts is not None else Facts()
+    if timer.held is not None:
+        facts.held[incident.id, timer.kind] = timer.held
+    history: list[HistoryLine] = []
+    storms = Storms(facts, rules, changes, history)
+    deadline = Deadline(TimerKind(timer.kind), timer.due_at)
+    if deadline.kind is TimerKind.DIGEST:
+        done = said_digest(incident, deadline, plan, rows, storms)
+    else:
+        done = fired_timer(incident, deadline, plan, storms, outages)
     if done is None:
         return Processed("", timer=timer.id)
-    changes = timer_changes(timer.incident, done.incident, held)
+    changes.note(incident, done.incident)
+    changes.set_timers(incident, done.incident, facts.held)
+    facts.incidents[incident.id] = done.incident
     return Processed(
         receipt="",
         timer=timer.id,
-        incidents=(IncidentChange(done.incident, timer.incident.version),),
+        incidents=tuple(IncidentChange(facts.incidents[name], version) for name, version in changes.expected.items()),
         actions=done.actions,
-        timers=changes.new,
-        cancelled_timers=changes.cancelled,
-        history=done.history,
+        timers=tuple(changes.timers.values()),
+        cancelled_timers=tuple(changes.cancelled),
+        history=(*history, *done.history),
+        storms=storms.groups(),
+        joined=tuple(changes.joined),
+        told=tuple(changes.told),
     )
 
 
@@ -275,10 +333,19 @@ class Timers:
         stored_plans = await self._journal.plans(sorted({timer.incident.plan for timer in chosen.values()}))
         plans = {digest: plan_from_bytes(stored) for digest, stored in stored_plans.items()}
         outages = await self._outages(list(chosen.values()), plans, now)
+        facts, rows = await self._storms(list(chosen.values()), now)
         work: list[tuple[Timer, Processed]] = []
         for timer in chosen.values():
+            name = timer.incident.id
             try:
-                done = fired(timer, plans.get(timer.incident.plan), self._rules(), outages.get(timer.incident.id, ()))
+                done = fired(
+                    timer,
+                    plans.get(timer.incident.plan),
+                    self._rules(),
+                    outages.get(name, ()),
+                    facts=facts,
+                    rows=rows.get(name, ()),
+                )
                 work.append((timer, done))
             except Exception as error:  # noqa: BLE001 - our own bug must not stop the neighbours; it is told and counted
                 self._aside[timer.id] = now + ASIDE
@@ -308,6 +375,16 @@ class Timers:
                 self._watcher.timer_failed(timer, error)
                 results.append(None)
         return results
+
+    async def _storms(self, timers: Sequence[Timer], now: float) -> tuple[Facts, Mapping[str, Sequence[StormRow]]]:
+        """What is known of the storms that these timers may begin, join, or tell of."""
+        groups = frozenset(one.incident.storm for one in timers if one.incident.storm and not one.incident.digest)
+        told = frozenset(one.incident.digest for one in timers if one.incident.is_told_by_digest)
+        facts = (
+            facts_of(await self._journal.know(Lookup(storms=groups, digests=told), now)) if groups or told else Facts()
+        )
+        speaking = [timer.incident.id for timer in timers if timer.kind == TimerKind.DIGEST]
+        return facts, await self._journal.storm_rows(speaking) if speaking else {}
 
     async def _outages(self, timers: Sequence[Timer], plans: Mapping[str, Plan], now: float) -> dict[str, list[Outage]]:
         """When the hosts of services were down whose tickets wait for that, by incident."""

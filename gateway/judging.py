@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from gateway.config.lookups import own_name
 from gateway.incidents.members import tombstone_key
 from gateway.incidents.ordering import order_within_receipt
+from gateway.incidents.storms import group_key
 from gateway.incidents.threads import Refs
 from gateway.journal.protocol import Lookup, ThreadLookup
 from gateway.model.decision import Decision
@@ -14,7 +15,7 @@ from gateway.model.reasons import Reason
 from gateway.model.receipt import Parsed, Receipt
 from gateway.model.silence import Silence
 from gateway.quarantine import sender_key
-from gateway.routing.fields import Subject
+from gateway.routing.fields import Subject, text_of, value_of
 from gateway.routing.keys import correlation_key
 from gateway.ruleset import UNROUTED, Rule, Ruleset
 from gateway.sources.protocol import Guard
@@ -25,7 +26,8 @@ class Target:
     """A rule that takes an event, with the key of the incident that the event belongs to under it.
 
     ``old_keys`` are those that the event would have had under earlier names of the route (`was`). ``missing`` tells of the look-ups
-    that the rule needs and that have no row.
+    that the rule needs and that have no row. ``storm`` is the group in which a new incident counts towards a storm; empty where
+    that is not watched.
     """
 
     rule: Rule
@@ -34,6 +36,7 @@ class Target:
     vars: dict[str, str]
     reasons: tuple[Reason, ...]
     missing: tuple[str, ...] = ()
+    storm: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +135,14 @@ def _target(
     key, reasons = key_under(rule.route.name)
     old = [was] if isinstance(was, str) else was
     old_keys = tuple(key_under(name)[0] for name in old) if policy.include_route else ()
-    return Target(rule, key, old_keys, variables, reasons, missing)
+    return Target(rule, key, old_keys, variables, reasons, missing, _group(rule, subject))
+
+
+def _group(rule: Rule, subject: Subject) -> str:
+    storm = rule.route.incident.storm
+    if storm is None or rule.plan is None:
+        return ""
+    return group_key(rule.route.name, [(name, text_of(value_of(subject, name))) for name in storm.per])
 
 
 def lookup(batch: Sequence[Routed]) -> Lookup:
@@ -142,6 +152,7 @@ def lookup(batch: Sequence[Routed]) -> Lookup:
     duplicates: set[tuple[str, str]] = set()
     rates: set[str] = set()
     hosts: set[str] = set()
+    storms: set[str] = set()
     for routed in batch:
         source = routed.receipt.source
         for event in routed.events:
@@ -149,6 +160,8 @@ def lookup(batch: Sequence[Routed]) -> Lookup:
                 rates.add(sender_key(source, event.guard))
             for target in event.targets:
                 keys.update((target.key, *target.old_keys))
+                if target.storm:
+                    storms.add(target.storm)
             if event.event.origin_key:
                 members.add((source, event.event.origin_key))
                 keys.add(tombstone_key(source, event.event.origin_key))
@@ -163,6 +176,7 @@ def lookup(batch: Sequence[Routed]) -> Lookup:
         frozenset(rates),
         _thread_lookup(batch),
         frozenset(hosts),
+        frozenset(storms),
     )
 
 

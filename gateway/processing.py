@@ -6,18 +6,20 @@ Pure: the same code serves `serve`, `explain` and `replay`.
 what the journal knows, carried forward over the receipts of one batch.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
+from gateway.changes import Changes
 from gateway.dressing import Occasion, dress, handed_on, reason_of, render_event, variants_of
 from gateway.facts import Facts
-from gateway.firing import fired_timer, moved_away, release, timer_changes
+from gateway.firing import dress_released, fired_timer, released, storms_first
 from gateway.groups import Gathered, Listing, listings, vanished
 from gateway.incidents.machine import identify, is_reusable, orphan, step
 from gateway.incidents.members import tombstone_key
 from gateway.incidents.threads import Case, Verdict, is_unverified
 from gateway.incidents.timers import closed_for_good, lapsed
-from gateway.incidents.transition import Transition, Wish
+from gateway.incidents.transition import Purpose, Transition, Wish
 from gateway.incidents.untold import is_shown_only
 from gateway.journal.protocol import (
     ALSO,
@@ -26,7 +28,6 @@ from gateway.journal.protocol import (
     HistoryLine,
     IncidentChange,
     MailTaken,
-    NewTimer,
     Processed,
     Variant,
 )
@@ -34,13 +35,14 @@ from gateway.judging import Routed, RoutedEvent, Target
 from gateway.model.action import ActionKind, NewAction, TicketDraft
 from gateway.model.event import Kind
 from gateway.model.ids import new_id
-from gateway.model.incident import Incident, IncidentState, TimerKind, Tombstone
+from gateway.model.incident import Incident, IncidentState, Tombstone
 from gateway.model.plan import Plan
 from gateway.model.reasons import Reason
 from gateway.model.receipt import Receipt
 from gateway.quarantine import REPLAY_OF, held, is_guarded, judge
 from gateway.routing.router import decision_json
 from gateway.ruleset import Ruleset
+from gateway.storms import Storms, moved_away, without
 
 
 @dataclass(slots=True)
@@ -51,7 +53,7 @@ class _Work:
     facts: Facts
     rules: Ruleset
     records: list[EventRecord] = field(default_factory=list)
-    expected: dict[str, int | None] = field(default_factory=dict)
+    changes: Changes = field(default_factory=Changes)
     actions: list[NewAction] = field(default_factory=list)
     tombstones: list[Tombstone] = field(default_factory=list)
     plans: dict[str, bytes] = field(default_factory=dict)
@@ -59,12 +61,15 @@ class _Work:
     warnings: list[str] = field(default_factory=list)
     ordinals: dict[tuple[int, str, str, str], int] = field(default_factory=dict)
     mails: list[MailTaken] = field(default_factory=list)
-    timers: dict[str, NewTimer] = field(default_factory=dict)
-    cancelled: dict[str, None] = field(default_factory=dict)
     joined: Verdict = field(default_factory=Verdict)  # of the event at hand
     gathered: Gathered = field(default_factory=Gathered)
     met: dict[str, RoutedEvent] = field(default_factory=dict)  # incidents of groups, with an event that is about each
     unrouted: bool = False
+
+    @property
+    def storms(self) -> Storms:
+        """What storms do with the receipt."""
+        return Storms(self.facts, self.rules, self.changes, self.history)
 
 
 def process(routed: Routed, facts: Facts, rules: Ruleset) -> Processed:
@@ -102,14 +107,18 @@ def _process(routed: Routed, facts: Facts, rules: Ruleset) -> Processed:
         receipt=routed.receipt.id,
         events=tuple(work.records),
         warnings=tuple(work.warnings),
-        incidents=tuple(IncidentChange(facts.incidents[name], version) for name, version in work.expected.items()),
+        incidents=tuple(
+            IncidentChange(facts.incidents[name], version) for name, version in work.changes.expected.items()
+        ),
         actions=tuple(work.actions),
         tombstones=tuple(work.tombstones),
         plans=work.plans,
         history=tuple(work.history),
         mails=tuple(work.mails),
-        timers=tuple(work.timers.values()),
-        cancelled_timers=tuple(work.cancelled),
+        timers=tuple(work.changes.timers.values()),
+        cancelled_timers=tuple(work.changes.cancelled),
+        storms=work.storms.groups(),
+        joined=tuple(work.changes.joined),
         dead=dead,
         detail=dead.explain() if dead is not None else "",
     )
@@ -161,6 +170,8 @@ def _joined(work: _Work, routed: RoutedEvent) -> Verdict:
     def takes_more(incident: Incident) -> bool:
         if moved_away(incident, work.rules):
             return False
+        if incident.is_digest and (event.kind is Kind.PROBLEM or event.ends_problem):
+            return False  # what it tells of says so itself
         if incident.state is not IncidentState.CLOSED:
             return True
         twin = facts.incidents.get(facts.by_key.get(incident.key, ""))
@@ -197,7 +208,7 @@ def _follow(work: _Work, routed: RoutedEvent, incidents: Sequence[Incident]) -> 
         if routed.event.group:
             work.met.setdefault(incident.id, routed)
         transition = _step(work, routed, incident, incident.key, plan, incident.plan)
-        _apply(work, routed, plan, transition, variables={})
+        transition = _apply(work, routed, plan, transition, variables={})
         if transition.incident is not None:
             _take_in(work, routed, transition.incident)
         if position == 0:
@@ -229,9 +240,12 @@ def _targets(work: _Work, routed: RoutedEvent) -> None:
 def _take(work: _Work, routed: RoutedEvent, target: Target, plan: Plan) -> Transition:
     incident = _known(work, target)
     digest = target.rule.digest
-    if incident is not None and moved_away(incident, work.rules):
+    if incident is not None and (
+        moved_away(incident, work.rules) or (incident.is_told_by_digest and work.storms.is_lost(incident))
+    ):
         if incident.state is not IncidentState.CLOSED:
-            _detach(work, incident)
+            gone = moved_away(incident, work.rules)
+            _detach(work, incident, Reason.HELPDESK_CHANGED if gone else Reason.DETACHED)
         incident = None
     if incident is not None and incident.state is not IncidentState.CLOSED:
         plan, digest = work.facts.plans[incident.plan], incident.plan
@@ -239,11 +253,12 @@ def _take(work: _Work, routed: RoutedEvent, target: Target, plan: Plan) -> Trans
             work.met.setdefault(incident.id, routed)
     elif incident is not None and incident.helpdesk != plan.helpdesk:
         plan, digest = _where_it_fell_back(incident, plan, digest, work.routed.receipt.received_at)
-    transition = _step(work, routed, incident, incident.key if incident else target.key, plan, digest, target.reasons)
+    key = incident.key if incident else target.key
+    transition = _step(work, routed, incident, key, plan, digest, target.reasons, target.storm)
     if transition.incident is not None and transition.incident.plan in {target.rule.digest, *target.rule.fallbacks}:
         work.plans.update({target.rule.digest: target.rule.plan_bytes, **target.rule.fallbacks})
         work.facts.plans[transition.incident.plan] = plan
-    _apply(work, routed, plan, transition, variables=target.vars)
+    transition = _apply(work, routed, plan, transition, variables=target.vars)
     if transition.incident is not None:
         _take_in(work, routed, transition.incident)
     incident_id = transition.incident.id if transition.incident is not None else ""
@@ -310,6 +325,7 @@ def _step(
     plan: Plan,
     digest: str,
     reasons: tuple[Reason, ...] = (),
+    storm: str = "",
 ) -> Transition:
     receipt = work.routed.receipt
     actions, substitutes = work.rules.abilities(plan.helpdesk)
@@ -328,32 +344,60 @@ def _step(
         reasons=reasons,
         outages=work.facts.outages(routed.event.host, receipt.source) if routed.event.service else (),
         untold=is_shown_only(incident) and not work.rules.shows_only(plan.helpdesk),
+        storm=storm,
     )
 
 
-def _apply(work: _Work, routed: RoutedEvent, plan: Plan, transition: Transition, *, variables: dict[str, str]) -> None:
-    """Take over what the state machine answered, and dress its wishes as actions."""
+def _apply(
+    work: _Work, routed: RoutedEvent, plan: Plan, transition: Transition, *, variables: dict[str, str]
+) -> Transition:
+    """Take over what the state machine answered, and dress its wishes as actions; gives it back as it came out."""
     _bury(work, transition)
-    incident = transition.incident
+    incident, reason = transition.incident, transition.reason
     if incident is None:
-        return
+        return transition
     before = work.facts.incidents.get(incident.id)
-    work.expected.setdefault(incident.id, before.version if before is not None else None)
+    work.changes.note(before, incident)
+    at, storms = work.routed.receipt.received_at, work.storms
     if transition.release is not None:
-        released = release(work.facts.held, incident, plan, transition, work.rules, work.routed.receipt.received_at)
-        work.actions += released
-        incident = replace(incident, sequence=incident.sequence + len(released))
+        held = released(work.facts.held, incident, plan, transition, work.rules, at)
+        incident, told = storms_first(incident, held, plan, storms, at)
+        if not told:
+            dressed = dress_released(held, transition, incident, plan, work.rules, at)
+            work.actions += dressed
+            incident = replace(incident, sequence=incident.sequence + len(dressed))
     if routed.event.group:
         work.gathered.note(before, incident)
     for wish in transition.wishes:
-        if work.gathered.takes(routed.event, wish):
+        render = partial(_held, work, routed, plan, incident, wish, variables)
+        if wish.kind is ActionKind.CREATE and wish.until is None and incident.storm:
+            incident = storms.ask(incident, plan.policy, at, work.routed.receipt.id, render)
+            reason = Reason.JOINED_STORM if incident.is_told_by_digest else reason
+        if incident.is_told_by_digest:
+            incident = _told_by_digest(work, routed, plan, incident, wish, render)
+        elif work.gathered.takes(routed.event, wish):
             work.gathered.add(incident.id, routed, plan, wish, variables)
-            continue
-        incident = _tell(work, incident)
-        incident = _issue(work, routed, plan, incident, wish, variables)
-    kept = {wish.until for wish in transition.wishes if wish.until is not None}
-    _set_timers(work, before, incident, kept)
+        else:
+            incident = _tell(work, incident)
+            incident = _issue(work, routed, plan, incident, wish, variables)
+    kept = {wish.until for wish in transition.wishes if wish.until is not None and not incident.is_told_by_digest}
+    work.changes.set_timers(before, incident, work.facts.held, kept)
     work.facts.put(incident)
+    return replace(transition, incident=incident, reason=reason)
+
+
+def _told_by_digest(
+    work: _Work, routed: RoutedEvent, plan: Plan, incident: Incident, wish: Wish, render: Callable[[], HeldAction]
+) -> Incident:
+    """What an event would have told an incident's own ticket: its row says so, or a line of the digest's next word."""
+    event, news = routed.event, ""
+    if event.kind is Kind.ACKNOWLEDGEMENT:
+        incident = replace(incident, reasons=without(incident.reasons, Reason.ESCALATED))
+    if wish.purpose is Purpose.NOTE:
+        words = dict.fromkeys(part for part in (event.title.strip(), event.text.strip()) if part)
+        news = f"{event.kind.value}: {': '.join(words)}, receipt {work.routed.receipt.id}"
+    work.storms.tell(incident, plan.policy, work.routed.receipt.received_at, render, news)
+    return incident
 
 
 def _issue(
@@ -366,16 +410,32 @@ def _issue(
     beside: Sequence[RoutedEvent] = (),
 ) -> Incident:
     """Dress one wish as actions, or keep it for its timer; the incident with their number."""
-    rendered = _render(work, routed, plan, incident, wish, variables, beside)
-    variants = _variants(work, routed, plan, incident, wish, variables, beside)
-    action = HeldAction(wish.kind, rendered, reason_of(wish), variants=variants)
+    action = _held(work, routed, plan, incident, wish, variables, beside)
     if wish.until is not None:
         work.facts.held[incident.id, wish.until.value] = replace(action, receipt=work.routed.receipt.id)
         return incident
     references = handed_on(routed.event, work.joined, wish.kind) if routed.refs else ()
     dressed = dress(action, _occasion(work, routed, plan), incident, plan, work.rules, references)
     work.actions += dressed
-    return replace(incident, sequence=incident.sequence + len(dressed))
+    incident = replace(incident, sequence=incident.sequence + len(dressed))
+    if incident.is_digest:
+        incident = work.storms.watched(incident, work.routed.receipt.received_at, plan.policy, action)
+    return incident
+
+
+def _held(
+    work: _Work,
+    routed: RoutedEvent,
+    plan: Plan,
+    incident: Incident,
+    wish: Wish,
+    variables: dict[str, str],
+    beside: Sequence[RoutedEvent] = (),
+) -> HeldAction:
+    """A wish, rendered, here and at the fallbacks."""
+    rendered = _render(work, routed, plan, incident, wish, variables, beside)
+    variants = _variants(work, routed, plan, incident, wish, variables, beside)
+    return HeldAction(wish.kind, rendered, reason_of(wish), variants=variants)
 
 
 def _tell(work: _Work, incident: Incident) -> Incident:
@@ -388,7 +448,7 @@ def _tell(work: _Work, incident: Incident) -> Incident:
         return incident
     incident = _issue(work, told.routed, told.plan, incident, told.wish, told.variables, told.beside)
     if until is not None:
-        _set_timers(work, incident, incident, {until})
+        work.changes.set_timers(incident, incident, work.facts.held, {until})
     work.facts.put(incident)
     return incident
 
@@ -464,16 +524,6 @@ def _occasion(work: _Work, routed: RoutedEvent, plan: Plan) -> Occasion:
     return Occasion(f"{receipt.id}/{routed.index}", receipt.received_at, ordinal)
 
 
-def _set_timers(work: _Work, before: Incident | None, incident: Incident, kept: Collection[TimerKind] = ()) -> None:
-    """Write down which timers of an incident are new or gone; ``kept``: those that keep another action now."""
-    change = timer_changes(before, incident, work.facts.held, kept)
-    for name in change.cancelled:
-        work.timers.pop(name, None)
-        work.cancelled[name] = None
-    for timer in change.new:
-        work.timers[timer.id] = timer
-
-
 def _catch_up(work: _Work, routed: RoutedEvent) -> None:
     """Fire what was due, before this receipt came, for the incidents that its event may be about.
 
@@ -491,23 +541,23 @@ def _catch_up(work: _Work, routed: RoutedEvent) -> None:
             if foreign or plan is None or moved_away(incident, work.rules):
                 break
             outages = facts.outages(incident.host, receipt.source) if incident.service else ()
-            fired = fired_timer(incident, timer, plan, work.rules, facts.held, outages)
+            fired = fired_timer(incident, timer, plan, work.storms, outages)
             assert fired is not None
-            work.expected.setdefault(incident.id, incident.version)
-            _set_timers(work, incident, fired.incident)
+            work.changes.note(incident, fired.incident)
+            work.changes.set_timers(incident, fired.incident, facts.held)
             work.actions += fired.actions
             work.history += fired.history
             facts.put(fired.incident)
 
 
-def _detach(work: _Work, incident: Incident) -> None:
+def _detach(work: _Work, incident: Incident, reason: Reason) -> None:
     """Close an incident whose ticket must not be written to, so that the problem opens a new one."""
     now = work.routed.receipt.received_at
-    work.expected.setdefault(incident.id, incident.version)
     closed = replace(closed_for_good(incident, now), version=incident.version + 1)
-    _set_timers(work, incident, closed)
+    work.changes.note(incident, closed)
+    work.changes.set_timers(incident, closed, work.facts.held)
     work.facts.incidents[incident.id] = closed
-    _line(work, "detached", Reason.HELPDESK_CHANGED, "", None, incident.id)
+    _line(work, "detached", reason, "", None, incident.id)
 
 
 def _bury(work: _Work, transition: Transition) -> None:

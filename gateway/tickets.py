@@ -73,7 +73,8 @@ class TicketWaiters:
         first = dict.fromkeys(event.incident for event in view.events if event.incident)  # not those of further routes
         if first and all(self._shows_only(one.helpdesk) for one in view.incidents if one.id in first):
             return Progress(None, done=True, shadow=True)
-        for incident in first:
+        told = [one.digest for one in view.incidents if one.id in first and one.is_told_by_digest]
+        for incident in (*first, *told):
             waiting = self._by_incident.setdefault(incident, set())
             new |= receipt_id not in waiting
             waiting.add(receipt_id)
@@ -86,6 +87,7 @@ class TicketWaiters:
         if processed.receipt not in self._by_receipt:
             return
         names = {record.incident for record in processed.events if record.incident}
+        names |= {one.digest for name in names if (one := incidents.get(name)) is not None and one.is_told_by_digest}
         ticket = next((incidents[name].ticket for name in names if name in incidents), None)
         if ticket is not None:
             self._tell(processed.receipt, Progress(ticket, done=True))

@@ -59,7 +59,13 @@ def story(view: ReceiptView, requests: Mapping[str, JsonValue] | None = None) ->
             lines += ["  request", *(f"  {line}" for line in request_lines(requests[action.id]))]
     if not view.actions and view.status is ReceiptStatus.PROCESSED:
         waits = any(incident.state is IncidentState.PENDING for incident in view.incidents)
-        lines += ["", "Nothing is written to a helpdesk yet." if waits else "Nothing was to be written to a helpdesk."]
+        if any(incident.is_told_by_digest for incident in view.incidents):
+            lines += ["", "No action of its own: the digest of a storm tells of it."]
+        else:
+            lines += [
+                "",
+                "Nothing is written to a helpdesk yet." if waits else "Nothing was to be written to a helpdesk.",
+            ]
     if view.timeline:
         lines += ["", "Timeline", *_timeline(view.timeline)]
     return "\n".join(lines)
@@ -202,6 +208,8 @@ def _incident(incident: Incident) -> list[str]:
             Deed.REMOVED: "removed its ticket",
         }
         lines.append(f"    a person {deed[incident.touch.deed]} (known since {moment(incident.touch.at)})")
+    if incident.is_told_by_digest:
+        lines.append(f"    the digest of a storm tells of it: incident {incident.digest}")
     if incident.state is IncidentState.CLOSED:
         return lines
     timers = sorted(incident.timers, key=lambda timer: timer.due_at)

@@ -17,6 +17,7 @@ from gateway.config.lint_mail import MAIL_CHECKS
 from gateway.config.lint_persons import PERSON_CHECKS
 from gateway.config.lint_routes import ROUTE_CHECKS
 from gateway.config.lint_senders import SENDER_CHECKS
+from gateway.config.lint_storms import STORM_CHECKS
 from gateway.config.lint_tests import TEST_CHECKS
 from gateway.config.listen import listens, parse_listen
 from gateway.config.models import Auth, HttpHelpdeskSettings
@@ -299,6 +300,7 @@ CHECKS: tuple[Check, ...] = (
     *PERSON_CHECKS,
     *LOOKUP_CHECKS,
     *FALLBACK_CHECKS,
+    *STORM_CHECKS,
     whole_file,
 )
 """All checks; their order does not matter, findings are sorted by place."""

@@ -260,6 +260,8 @@ def templates(subject: Subject) -> Iterator[Note]:
         else:
             used.add(ticket.template)
             yield from whole_folder(at, ticket, folder)
+        if policy.storm is not None and policy.storm.template in subject.config.templates:
+            used.add(policy.storm.template)
         for place, text in ticket_texts(path, ticket, policy):
             yield from inline(subject, place, text)
     for index, route in subject.routes:

@@ -16,7 +16,6 @@ from gateway.model.message_ids import LEAST_KEY
 
 NOT_BUILT_YET: dict[str, str] = {
     "server.console": "the operators' console",
-    "routes.*.incident.storm": "storm digests",
 }
 """Keys that the grammar knows and this version does not do; ``*`` stands for any name or index."""
 
@@ -582,6 +581,27 @@ class Flap(Section):
     )
 
 
+class Storm(Section):
+    """When many tickets become one."""
+
+    limit: int = Field(ge=2, le=1000, description="More tickets than this within the time are a storm.")
+    within: Duration = Field(
+        gt=0, le=86400, description="The time; also how long nothing new must come until the storm is over."
+    )
+    per: list[str] = Field(
+        default=[],
+        description="Fields of the event whose values are counted apart (`source`, `labels.site`); the route always is.",
+    )
+    then: Literal["digest"] = Field(
+        default="digest",
+        description="What comes beyond the limit makes no ticket of its own: one digest ticket tells of all of it.",
+    )
+    every: Duration = Field(
+        default=60.0, ge=1, le=86400, description="At most one follow-up of the digest in this time tells what is new."
+    )
+    template: str = Field(default="storm", description="Folder under `templates/` for the digest ticket.")
+
+
 class IncidentPolicy(Section):
     """Which events belong together, and what their course does to the ticket."""
 
@@ -642,6 +662,11 @@ class IncidentPolicy(Section):
         default=None,
         description="A problem that comes and goes more often than this: its ticket is told once and stays open; it closes when "
         "the problem has stayed away. Default: not watched.",
+    )
+    storm: Storm | None = Field(
+        default=None,
+        description="When more tickets than this would be made, one digest ticket holds the table of those beyond it; it closes "
+        "when all have recovered. Only problems count. Default: not watched.",
     )
     expire: Expire | Literal["never"] = Field(
         default_factory=Expire,

@@ -104,6 +104,7 @@ def step(
     reasons: Sequence[Reason] = (),
     outages: Sequence[Outage] = (),
     untold: bool = False,
+    storm: str = "",
 ) -> Transition:
     """What one event does to one incident.
 
@@ -114,6 +115,7 @@ def step(
     * ``reasons``: why the key is not the plain one; a new incident keeps them.
     * ``outages``: of the event's host, where the event is of a service on it.
     * ``untold``: the incident's ticket was only shown, and its helpdesk makes tickets now (`gateway.incidents.untold`).
+    * ``storm``: the group in which a new incident of a problem counts; the incident keeps it (`gateway.incidents.storms`).
 
     ``sequence`` and ``ticket`` of the incident are left alone: the first belongs to who issues the actions, the second
     to delivery. If `Transition.incident` is None, the event changes no incident.
@@ -133,6 +135,7 @@ def step(
         tuple(reasons),
         tuple(outages),
         untold,
+        storm,
     )
     transition = _stepped(case)
     if not untold or case.open is None:
@@ -208,6 +211,7 @@ class _Case:
     reasons: tuple[Reason, ...]
     outages: tuple[Outage, ...]
     untold: bool = False
+    storm: str = ""
 
     @property
     def open(self) -> Incident | None:
@@ -276,6 +280,7 @@ def _opened(case: _Case) -> Transition:
         members=_joined(case, _remembered(case)),
         reasons=tuple(reason.value for reason in reasons),
         worst=event.severity,
+        storm=case.storm if event.kind is Kind.PROBLEM else "",
     )
     create = case.wish(ActionKind.CREATE, Purpose.PROBLEM, quiet=False)
     if event.kind is not Kind.PROBLEM:  # nobody will say that it is over

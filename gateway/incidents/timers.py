@@ -6,6 +6,7 @@
 | ``hold`` | when all members have recovered | the incident closes, its ticket is told |
 | ``escalate`` | with the ticket; an acknowledgement takes it away | the ticket is told that nobody has acknowledged it |
 | ``expire`` | with the ticket | if nothing was heard for so long: a note, a close, or no word; else it is set again |
+| ``digest`` | while a storm's digest is open | its ticket is told what is new (`gateway.incidents.storms`); it is set again |
 | ``calm`` | when it begins to flap | if it has neither come nor gone for so long, it flaps no more; else it is set again |
 
 Timers are a part of the incident, so an event that was received after a timer was due meets the incident as if the timer had
@@ -85,7 +86,7 @@ def lapsed(incident: Incident, before: float) -> Deadline | None:
     """The first timer that was due before an instant; at the instant itself what was received comes first."""
     if incident.state is IncidentState.CLOSED:
         return None
-    due = [timer for timer in incident.timers if timer.due_at < before]
+    due = [timer for timer in incident.timers if timer.due_at < before and timer.kind is not TimerKind.DIGEST]
     return min(due, key=lambda timer: (timer.due_at, timer.kind), default=None)
 
 
@@ -113,6 +114,8 @@ def fire(incident: Incident, timer: Deadline, policy: Policy, outages: Sequence[
             return _expired(fired, timer.due_at, policy)
         case TimerKind.CALM:
             return _calm(fired, timer.due_at, policy)
+        case TimerKind.DIGEST:  # it looks at other incidents too (`gateway.firing`)
+            return Transition(None, Reason.STALE)
 
 
 def _confirmed(incident: Incident, now: float, policy: Policy) -> Transition:

@@ -66,6 +66,7 @@ from gateway.model.incident import Incident, IncidentState, TicketRef, Tombstone
 from gateway.model.reasons import HELD, Reason
 from gateway.model.receipt import Accepted, NewReceipt, Receipt, ReceiptStatus
 from gateway.model.silence import Silence
+from gateway.model.storm import StormGroup, StormMember, StormRow
 
 _ACTIVE = frozenset({ActionStatus.QUEUED, ActionStatus.IN_FLIGHT, ActionStatus.UNKNOWN})
 _BUSY = frozenset({ActionStatus.IN_FLIGHT, ActionStatus.UNKNOWN})
@@ -138,6 +139,8 @@ class MemoryJournal:
         self._helpdesks: dict[str, HelpdeskState] = {}
         self._requesters: set[tuple[str, str]] = set()
         self._silences: dict[str, Silence] = {}
+        self._storms: dict[str, StormGroup] = {}
+        self._joined: dict[tuple[str, str], tuple[StormMember, str]] = {}  # by digest and incident, with what was told
         self._history: list[HistoryLine] = []
         self._closed = False
 
@@ -249,12 +252,22 @@ class MemoryJournal:
             *(incident for group in by_member.values() for incident in group),
             *threads.incidents.values(),
         ]
+        pending = {one.storm for one in (*seen, *of_hosts) if one.state is IncidentState.PENDING}
+        storms = {key: self._storms[key] for key in {*lookup.storms, *pending} if key in self._storms}
+        of_storms = {*(one.digest for one in (*seen, *of_hosts)), *(group.digest for group in storms.values())}
+        digests = tuple(
+            self._with_ticket(self._incidents[name])
+            for name in sorted(of_storms | lookup.digests)
+            if name in self._incidents
+        )
         return Known(
+            storms=storms,
+            digests=digests,
             by_key=by_key,
             by_member=by_member,
             tombstones=tombstones,
             duplicates={key: self._event_keys[key][:2] for key in lookup.duplicates if key in self._event_keys},
-            plans={one.plan: self._plans[one.plan] for one in (*seen, *of_hosts) if one.plan in self._plans},
+            plans={one.plan: self._plans[one.plan] for one in (*seen, *of_hosts, *digests) if one.plan in self._plans},
             arrivals=self._counted([*lookup.rates, *(INCIDENT_RATE + one.id for one in seen)]) if lookup.rates else {},
             threads=threads,
             of_hosts=of_hosts,
@@ -325,6 +338,11 @@ class MemoryJournal:
                 closed = incident
         return self._with_ticket(closed) if closed else None
 
+    def _ticket_of(self, name: str) -> TicketRef | None:
+        """The ticket that tells of an incident: its own, or that of its digest."""
+        incident = self._incidents.get(name)
+        return self._tickets.get(name) or (self._tickets.get(incident.digest) if incident is not None else None)
+
     def _with_ticket(self, incident: Incident) -> Incident:
         return replace(incident, ticket=self._tickets.get(incident.id), touch=self._touches.get(incident.id))
 
@@ -359,6 +377,13 @@ class MemoryJournal:
             self._arrivals[key] = {one.arrival.receipt: one for one in self._newest_arrivals(key)[: new.keep]}
         for taken in processed.mails:
             self._take_mail(taken)
+        self._storms.update({change.group.key: change.group for change in processed.storms})
+        for member in processed.joined:
+            self._joined[member.digest, member.incident] = (member, "")
+        for told in processed.told:
+            if (told.digest, told.incident) in self._joined:
+                member, _ = self._joined[told.digest, told.incident]
+                self._joined[told.digest, told.incident] = (member, told.stands)
         self._history += processed.history
         if held is not None:
             self._finish_receipt(held, processed)
@@ -377,6 +402,12 @@ class MemoryJournal:
             twins = [i for i in after.values() if i.key == change.incident.key and i.state is not IncidentState.CLOSED]
             if len(twins) > 1:
                 return True
+        for storm in processed.storms:
+            known = self._storms.get(storm.group.key)
+            if (known.version if known is not None else None) != storm.expected_version:
+                return True
+        if any((member.digest, member.incident) in self._joined for member in processed.joined):
+            return True
         if held is None:
             return False
         indexes = [record.index for record in processed.events]
@@ -451,6 +482,22 @@ class MemoryJournal:
         """The stored plans with these digests."""
         self._check()
         return {digest: self._plans[digest] for digest in digests if digest in self._plans}
+
+    async def storm_rows(self, digests: Sequence[str]) -> dict[str, tuple[StormRow, ...]]:
+        """The incidents that these digests tell of."""
+        self._check()
+        found: dict[str, tuple[StormRow, ...]] = {}
+        for (digest, name), (member, told) in sorted(self._joined.items()):
+            one = self._incidents.get(name)
+            if digest not in digests or one is None:
+                continue
+            escalated = Reason.ESCALATED.value in one.reasons
+            row = StormRow(
+                name, member.receipt, told, one.state, one.severity, one.host, one.service, one.title, one.opened_at,
+                one.closed_at, one.flapping, escalated,
+            )  # fmt: skip
+            found[digest] = (*found.get(digest, ()), row)
+        return found
 
     async def due_timers(self, *, now: float, limit: int) -> list[Timer]:
         """Timers due for which nothing earlier is unprocessed."""
@@ -871,12 +918,14 @@ class MemoryJournal:
                 del self._incidents[incident.id]
                 self._tickets.pop(incident.id, None)
                 self._participants.pop(incident.id, None)
+                self._joined = {key: one for key, one in self._joined.items() if incident.id not in key}
                 self._mails = [taken for taken in self._mails if taken.incident != incident.id]
                 self._forget({a.new.id for a in self._actions.values() if a.new.incident == incident.id})
                 self._history = [line for line in self._history if line.incident != incident.id]
         self._keys = {key: first for key, first in self._keys.items() if first[1] >= now}
         self._event_keys = {k: first for k, first in self._event_keys.items() if first[2] >= now - max(keep, _WEEK)}
         self._tombstones = {key: stone for key, stone in self._tombstones.items() if stone.expires_at >= now}
+        self._storms = {key: storm for key, storm in self._storms.items() if storm.expires_at >= now}
         for key, group in list(self._arrivals.items()):
             self._arrivals[key] = {name: new for name, new in group.items() if new.expires_at >= now}
         return len(old)
@@ -990,7 +1039,10 @@ class _MemoryReader:
         ]
         ids = dict.fromkeys([*of_events, *further, *(action.incident for action in actions)])
         found = [await self.incident(name) for name in ids]
+        digests = dict.fromkeys(one.digest for one in found if one is not None and one.is_told_by_digest)
+        found += [await self.incident(name) for name in digests if name not in ids]
         incidents = tuple(incident for incident in found if incident is not None)
+        speaking = {*of_events, *(one.digest for one in incidents if one.id in of_events)}
         return ReceiptView(
             id=new.id,
             source=new.source,
@@ -1007,7 +1059,7 @@ class _MemoryReader:
             events=events,
             actions=actions,
             incidents=incidents,
-            ticket=next((one.ticket for one in incidents if one.ticket and one.id in of_events), None),
+            ticket=next((one.ticket for one in incidents if one.ticket and one.id in speaking), None),
             timeline=(
                 HistoryLine(new.received_at, "accepted", receipt=new.id),
                 *sorted(lines, key=lambda line: line.at),
@@ -1032,7 +1084,7 @@ class _MemoryReader:
             if status and held.status.value != status:
                 continue
             first = held.events[min(held.events)] if held.events else None
-            ticket = journal._tickets.get(first.incident) if first else None  # noqa: SLF001
+            ticket = journal._ticket_of(first.incident) if first else None  # noqa: SLF001
             incident = journal._incidents.get(first.incident) if first else None  # noqa: SLF001
             lines.append(
                 ReceiptLine(

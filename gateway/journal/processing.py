@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 
-from gateway.journal import threads
+from gateway.journal import storms, threads
 from gateway.journal.bodies import Stored
 from gateway.journal.protocol import (
     INCIDENT_RATE,
@@ -94,6 +94,9 @@ def know(connection: sqlite3.Connection, lookup: Lookup, now: float) -> Known:
     ids = {*key_ids.values(), *(found for group in member_ids.values() for found in group), *named[-1]}
     of_hosts = _of_hosts(connection, lookup.hosts, now)
     incidents = incidents_by_id(connection, list({*ids, *of_hosts}))
+    groups = storms.groups(connection, storms.wanted(incidents, lookup.storms))
+    joined = {one.digest for one in incidents.values()} | {group.digest for group in groups.values()} | lookup.digests
+    digests = incidents_by_id(connection, sorted(joined - {""}))
     tombstones: dict[str, list[Tombstone]] = {}
     if lookup.keys:
         for row in connection.execute(_TOMBSTONES, (keys, now)):
@@ -102,18 +105,20 @@ def know(connection: sqlite3.Connection, lookup: Lookup, now: float) -> Known:
     if lookup.duplicates:
         for row in connection.execute(_EVENT_DUPLICATES, (dumps(list(lookup.duplicates)).decode(),)):
             duplicates[row[0], row[1]] = (row[2], row[3])
-    plans = dumps(list({incident.plan for incident in incidents.values()})).decode()
+    plans = dumps(list({incident.plan for incident in (*incidents.values(), *digests.values())})).decode()
     return Known(
         by_key={key: incidents[found] for key, found in key_ids.items()},
         by_member={member: tuple(incidents[found] for found in group) for member, group in member_ids.items()},
         tombstones={key: tuple(group) for key, group in tombstones.items()},
         duplicates=duplicates,
-        plans={row[0]: bytes(row[1]) for row in connection.execute(_PLANS, (plans,))} if incidents else {},
+        plans={row[0]: bytes(row[1]) for row in connection.execute(_PLANS, (plans,))} if incidents or digests else {},
         arrivals=_arrivals(connection, [*lookup.rates, *(INCIDENT_RATE + name for name in ids)])
         if lookup.rates
         else {},
         threads=threads.known(connection, named, incidents),
         of_hosts=tuple(incidents[name] for name in of_hosts if name in incidents),
+        storms=groups,
+        digests=tuple(digests[name] for name in sorted(digests)),
         held=_held(connection, [one.id for one in incidents.values() if one.state in _WAITING]),
     )
 
@@ -224,6 +229,8 @@ def _write(connection: sqlite3.Connection, processed: Processed, attachments: At
         connection.execute("INSERT OR IGNORE INTO plan (digest, content) VALUES (?, ?)", (digest, content))
     for change in processed.incidents:
         _write_incident(connection, change)
+    if (processed.storms or processed.joined or processed.told) and not storms.write(connection, processed):
+        raise _Conflict
     _write_events(connection, processed.receipt, processed.events, attachments)
     for record in processed.events:
         if record.event.duplicate_key and record.duplicate_of is None:

@@ -23,6 +23,7 @@ from gateway.model.incident import Incident, TicketRef, Tombstone, Touch
 from gateway.model.reasons import Reason
 from gateway.model.receipt import Accepted, NewReceipt, Receipt, ReceiptStatus
 from gateway.model.silence import Silence
+from gateway.model.storm import StormChange, StormGroup, StormMember, StormRow, StormTold
 
 RELEASED = "released"
 """Envelope entry of a receipt that was held back until an operator let it through: the reason why it was held."""
@@ -142,6 +143,7 @@ class Lookup:
 
     ``members`` are (source, origin key); ``duplicates`` are (source, duplicate key found in the payload);
     ``plans`` are digests of stored plans; ``rates`` are keys of arrivals. ``hosts`` are those whose own incidents matter.
+    ``storms`` are keys of groups, ``digests`` ids of incidents that tell of storms.
     """
 
     keys: frozenset[str] = frozenset()
@@ -150,6 +152,8 @@ class Lookup:
     rates: frozenset[str] = frozenset()
     threads: ThreadLookup | None = None
     hosts: frozenset[str] = frozenset()
+    storms: frozenset[str] = frozenset()
+    digests: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +192,8 @@ class Known:
       this answer too, under `INCIDENT_RATE` and its id.
     * ``of_hosts``: incidents of these hosts that are of no service: open, or closed less than `REMEMBERED` ago.
     * ``held``: (incident, kind of timer) -> what that timer keeps, for the incidents in this answer.
+    * ``storms``: the groups that were asked for, and those of pending incidents in this answer; unknown ones are absent.
+    * ``digests``: those that were asked for, and those of these groups and of the incidents in this answer.
     """
 
     by_key: Mapping[str, Incident] = field(default_factory=dict)
@@ -199,6 +205,8 @@ class Known:
     threads: KnownThreads = field(default_factory=KnownThreads)
     held: Mapping[tuple[str, str], HeldAction] = field(default_factory=dict)
     of_hosts: tuple[Incident, ...] = ()
+    storms: Mapping[str, StormGroup] = field(default_factory=dict)
+    digests: tuple[Incident, ...] = ()
 
 
 ALSO = "also route "
@@ -275,7 +283,8 @@ class Processed:
     """All that processing one receipt (or firing one timer: ``timer`` set, ``receipt`` empty) wants written, at once.
 
     A dead receipt has ``dead`` set, with ``detail`` for people, and stays replayable. ``arrivals`` are what the receipt
-    counted against.
+    counted against. ``storms`` are groups that change, ``joined`` incidents that a digest tells of from now on, ``told`` what it
+    has told of them.
     """
 
     receipt: str
@@ -293,6 +302,9 @@ class Processed:
     timer: str = ""
     arrivals: tuple[NewArrival, ...] = ()
     mails: tuple[MailTaken, ...] = ()
+    storms: tuple[StormChange, ...] = ()
+    joined: tuple[StormMember, ...] = ()
+    told: tuple[StormTold, ...] = ()
 
 
 class CommitResult(StrEnum):
@@ -640,6 +652,10 @@ class Journal(Protocol):
 
     async def plans(self, digests: Sequence[str]) -> dict[str, bytes]:
         """The stored plans with these digests, for `due_timers`; unknown ones are absent."""
+        ...
+
+    async def storm_rows(self, digests: Sequence[str]) -> dict[str, tuple[StormRow, ...]]:
+        """The incidents that these digests tell of, as they stand now, in the order of their ids; those without any are absent."""
         ...
 
     async def due_timers(self, *, now: float, limit: int) -> list[Timer]:

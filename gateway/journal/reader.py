@@ -196,7 +196,11 @@ def _receipt(connection: sqlite3.Connection, prefix: str) -> ReceiptView | None:
     actions = _actions(connection, name, own)
     ids = list(dict.fromkeys((*of_events, *further, *(action.incident for action in actions))))
     incidents = incidents_by_id(connection, ids)
+    digests = dict.fromkeys(one.digest for one in incidents.values() if one.is_told_by_digest)
+    ids += [name for name in digests if name not in incidents]  # last: an own ticket comes first
+    incidents |= incidents_by_id(connection, list(digests))
     ordered = tuple(incidents[found] for found in ids if found in incidents)
+    speaking = {*of_events, *(incidents[one].digest for one in of_events if one in incidents)}
     return ReceiptView(
         id=name,
         source=row["source"],
@@ -213,7 +217,7 @@ def _receipt(connection: sqlite3.Connection, prefix: str) -> ReceiptView | None:
         events=events,
         actions=actions,
         incidents=ordered,
-        ticket=next((one.ticket for one in ordered if one.ticket and one.id in of_events), None),
+        ticket=next((one.ticket for one in ordered if one.ticket and one.id in speaking), None),
         timeline=_timeline(connection, name, row["received_at"], actions, own),
     )
 
@@ -319,7 +323,8 @@ def _timeline(
 
 
 _LIST = """
-SELECT r.sequence, r.id, r.source, r.received_at, r.status, r.reason AS dead, e.kind, e.title, e.reason, i.ticket,
+SELECT r.sequence, r.id, r.source, r.received_at, r.status, r.reason AS dead, e.kind, e.title, e.reason,
+    coalesce(i.ticket, (SELECT ticket FROM incident WHERE id = json_extract(i.life, '$.digest'))) AS ticket,
     i.reasons
 FROM receipt AS r
     LEFT JOIN event AS e ON e.receipt = r.id AND e.event = (SELECT min(event) FROM event WHERE receipt = r.id)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import orjson
 
-from gateway.journal import threads
+from gateway.journal import storms, threads
 from gateway.journal.rows import dumps
 
 DUPLICATE_KEYS = 7 * 86400.0
@@ -63,6 +63,7 @@ def prune(
     connection.execute(_EXPIRED_EVENT_KEYS, (now - max(keep, DUPLICATE_KEYS), most))
     connection.execute(_EXPIRED_TOMBSTONES, (now, most))
     connection.execute(_EXPIRED_ARRIVALS, (now, most))
+    storms.prune(connection, now, most)
     return len(chosen), files
 
 
@@ -132,6 +133,7 @@ def _delete_incidents(
         files += _delete_actions(connection, actions)
         connection.execute("DELETE FROM member WHERE incident = ?", (row["id"],))
         threads.forget(connection, row["id"])
+        storms.forget(connection, row["id"])
         connection.execute("DELETE FROM timer WHERE incident = ?", (row["id"],))
         connection.execute("DELETE FROM history WHERE incident = ? AND incident != ''", (row["id"],))
         connection.execute("DELETE FROM incident WHERE id = ?", (row["id"],))

@@ -188,6 +188,12 @@ def _life_to_json(incident: Incident) -> str:
     life: dict[str, object] = {"timers": timers, "worst": incident.worst.value}
     if incident.changes or incident.flapping:
         life |= {"changes": incident.changes, "flapping": incident.flapping}
+    if incident.storm:
+        life["storm"] = incident.storm
+    if incident.digest:
+        life["digest"] = incident.digest
+    if incident.news:
+        life["news"] = incident.news
     return dumps(life).decode()
 
 
@@ -220,6 +226,9 @@ def incident_from_row(row: sqlite3.Row, members: Sequence[Member]) -> Incident:
         changes=tuple(life.get("changes", ())),
         flapping=life.get("flapping", False),
         touch=Touch(Deed(row["touch"]), row["touched_at"]) if row["touch"] else None,
+        storm=life.get("storm", ""),
+        digest=life.get("digest", ""),
+        news=tuple(life.get("news", ())),
     )
 
 

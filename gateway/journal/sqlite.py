@@ -19,7 +19,17 @@ from typing import TypeAlias, TypeVar
 
 from gateway import faultpoints
 from gateway.faultpoints import Point
-from gateway.journal import delivering, falling_back, helpdesks, intake, persons, processing, retention, silences
+from gateway.journal import (
+    delivering,
+    falling_back,
+    helpdesks,
+    intake,
+    persons,
+    processing,
+    retention,
+    silences,
+    storms,
+)
 from gateway.journal.bodies import Bodies, Stored
 from gateway.journal.commits import Sort, Writer, fault
 from gateway.journal.message_key import copy_keys, key_path
@@ -50,6 +60,7 @@ from gateway.model.incident import Incident
 from gateway.model.reasons import Reason
 from gateway.model.receipt import Accepted, NewReceipt, Receipt
 from gateway.model.silence import Silence
+from gateway.model.storm import StormRow
 
 T = TypeVar("T")
 
@@ -294,6 +305,11 @@ class SqliteJournal:
         """The stored plans with these digests."""
         self._writer.check()
         return await self._lookups.ask(lambda connection: processing.plans(connection, digests))
+
+    async def storm_rows(self, digests: Sequence[str]) -> dict[str, tuple[StormRow, ...]]:
+        """The incidents that these digests tell of, as they stand now."""
+        self._writer.check()
+        return await self._lookups.ask(lambda connection: storms.rows(connection, digests))
 
     async def due_timers(self, *, now: float, limit: int) -> list[Timer]:
         """Timers due for which nothing earlier is unprocessed."""

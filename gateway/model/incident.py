@@ -23,6 +23,7 @@ class TimerKind(StrEnum):
     ESCALATE = "escalate"  # nobody has acknowledged it
     EXPIRE = "expire"  # nothing was heard of it
     CALM = "calm"  # it has not changed for a while: it flaps no more
+    DIGEST = "digest"  # a storm's ticket is told what is new
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,9 @@ class Incident:
     those of its incidents. ``worst`` is the worst severity that its ticket was told, or would have been. ``changes`` are the last
     instants at which it began or ended, as far as that is watched; while ``flapping`` its ticket is left in peace. ``touch`` is
     what a person did to the ticket; it is written as ``ticket`` is, and by who watches the helpdesk.
+
+    ``storm`` is the key of the group in which its ticket counts towards a storm; ``digest`` is the incident whose ticket tells of
+    it, which a digest is to itself; ``news`` are lines that a digest has to tell.
     """
 
     id: str
@@ -127,6 +131,19 @@ class Incident:
     changes: tuple[float, ...] = ()
     flapping: bool = False
     touch: Touch | None = None
+    storm: str = ""
+    digest: str = ""
+    news: tuple[str, ...] = ()
+
+    @property
+    def is_digest(self) -> bool:
+        """Whether it tells of a storm."""
+        return bool(self.digest) and self.digest == self.id
+
+    @property
+    def is_told_by_digest(self) -> bool:
+        """Whether it has no ticket of its own because a storm's digest tells of it."""
+        return bool(self.digest) and self.digest != self.id
 
     def due_at(self, kind: TimerKind) -> float | None:
         """When the timer of this kind is due; None if there is none."""

@@ -21,8 +21,9 @@ class Policy:
     ``escalate_by``. ``expire_after`` None: an incident without news stays as it is. ``flap_changes`` 0: flapping is not watched.
     ``suppressed_by`` host: tickets of services wait while their host is down. ``coalesce``: follow-ups that wait behind each
     other may be sent as one. ``joined``: what a further alert of a group does. ``only_if_untouched``: a ticket on which a
-    person has worked is not closed. ``closed_by_hand`` is what becomes of follow-ups to a ticket that a person has closed;
-    empty: they are added, and it stays closed. A default stands for what plans of earlier versions meant.
+    person has worked is not closed. ``closed_by_hand`` is what becomes of follow-ups to a ticket that a person has closed; empty:
+    they are added, and it stays closed. More than ``storm_limit`` tickets (0: not watched) within ``storm_within`` are a storm,
+    whose digest is told what is new every ``storm_every``. A default stands for what plans of earlier versions meant.
     """
 
     append_every: float | None = None
@@ -44,6 +45,9 @@ class Policy:
     joined: Literal["append", "ignore"] = "append"
     only_if_untouched: bool = False
     closed_by_hand: ClosedByHand = ""
+    storm_limit: int = 0
+    storm_within: float = 0.0
+    storm_every: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ class Plan:
     """A route as an incident keeps it. ``vars`` are the route's variables, each a template text; ``lookup`` names its table.
 
     ``fallbacks`` are what it becomes, the first one first, if the helpdesk does not take the ticket.
+    ``storm`` is what the ticket of a storm is made of, but for its fields; None where storms are not watched.
     """
 
     route: str
@@ -86,6 +91,7 @@ class Plan:
     vars: Mapping[str, str] = field(default_factory=dict)
     lookup: str = ""
     fallbacks: "tuple[FallbackPlan, ...]" = ()
+    storm: TicketSpec | None = None
 
     def to_bytes(self) -> bytes:
         """Canonical JSON."""
@@ -118,24 +124,29 @@ def plan_from_bytes(data: bytes) -> Plan:
 
 
 def _plan(raw: dict[str, Any]) -> Plan:
-    ticket = raw["ticket"]
+    storm = raw.get("storm")
     return Plan(
         route=raw["route"],
         helpdesk=raw["helpdesk"],
         policy=Policy(**raw["policy"]),
-        ticket=TicketSpec(
-            title=Template(**ticket["title"]),
-            body=Template(**ticket["body"]),
-            update=Template(**ticket["update"]),
-            recovery=Template(**ticket["recovery"]),
-            format=ticket["format"],
-            fields=ticket["fields"],
-            attachments=ticket["attachments"],
-            escalated=ticket.get("escalated", {}),  # absent in plans of earlier versions
-        ),
+        ticket=_spec(raw["ticket"]),
         vars=raw["vars"],
         lookup=raw.get("lookup", ""),  # as above
         fallbacks=tuple(
             FallbackPlan(one["after"], one["digest"], _plan(one["plan"])) for one in raw.get("fallbacks", ())
         ),
+        storm=_spec(storm) if storm is not None else None,
+    )
+
+
+def _spec(raw: Mapping[str, Any]) -> TicketSpec:
+    return TicketSpec(
+        title=Template(**raw["title"]),
+        body=Template(**raw["body"]),
+        update=Template(**raw["update"]),
+        recovery=Template(**raw["recovery"]),
+        format=raw["format"],
+        fields=raw["fields"],
+        attachments=raw["attachments"],
+        escalated=raw.get("escalated", {}),  # absent in plans of earlier versions
     )

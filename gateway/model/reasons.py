@@ -43,6 +43,10 @@ class Reason(StrEnum):
     FLAPPING = "flapping"
     CALM = "calm"
     SHADOW_ENDED = "shadow_ended"
+    STORM_BEGAN = "storm_began"
+    JOINED_STORM = "joined_storm"
+    STORM_TOLD = "storm_told"
+    STORM_OVER = "storm_over"
     QUARANTINED = "quarantined"
     SPOOL_BROKEN = "spool_broken"
     SENDER_NOT_VERIFIED = "sender_not_verified"
@@ -142,6 +146,10 @@ _SENTENCES: dict[Reason, str] = {
     Reason.FLAPPING: "The problem comes and goes more often than `flap` allows; its ticket is told once, then left in peace.",
     Reason.CALM: "The problem has neither come nor gone for `flap.within`; it flaps no more.",
     Reason.SHADOW_ENDED: "Its incident began in shadow mode and has no ticket; the helpdesk is live now, so one was asked for.",
+    Reason.STORM_BEGAN: "More tickets than `storm.limit` were asked for within `storm.within`; a digest tells of the rest.",
+    Reason.JOINED_STORM: "A storm is on (`storm`): the incident has no ticket of its own, the storm's digest ticket tells of it.",
+    Reason.STORM_TOLD: "The digest ticket of a storm was told what is new or has changed.",
+    Reason.STORM_OVER: "All incidents of a storm have recovered; its digest ticket was told so, and closed where that can be.",
     Reason.QUARANTINED: "It came faster than the source's `loop` allows, or in a circle; it is kept. Retry lets it through.",
     Reason.SENDER_NOT_VERIFIED: "Its sender is not verified, and the source has `on_auth_fail`; it is kept. Retry lets it in.",
     Reason.SPOOL_BROKEN: "A file of the pipe's spool could not be read in three tries; its octets are kept as they are.",

@@ -3,6 +3,7 @@
 import textwrap
 
 from gateway.incidents.transition import Purpose
+from gateway.model.storm import StormTable
 from gateway.rendering.context import Context
 from gateway.rendering.filters import cut, duration, time
 from gateway.rendering.sanitise import MAX_TEXT, clean, fold
@@ -66,6 +67,8 @@ def plain_title(context: Context) -> str:
 def plain_body(context: Context, purpose: Purpose) -> str:
     """A ticket text that needs no template: all that is known, line by line."""
     event, incident = context.event, context.incident
+    if context.storm is not None:
+        return _storm_body(context.storm, purpose)
     rows = (
         ("Host", event.host),
         ("Service", event.service),
@@ -85,6 +88,37 @@ def plain_body(context: Context, purpose: Purpose) -> str:
     title = plain_title(context)
     text = clean(event.text, MAX_TEXT).strip()
     parts = (_HEADLINES[purpose], title, textwrap.indent(text, "    ") if text and text != title else "", links, table)
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+_STORM_HEADLINES = {
+    Purpose.RECOVERY: "All problems of this storm are over.",
+    Purpose.RELAPSE: "It goes on: problems of this storm are back, or new ones have come.",
+}
+
+
+def _storm_body(table: StormTable, purpose: Purpose) -> str:
+    """What a digest tells, in plain text: the table, line by line."""
+    first = f"More than {table.limit} problems came within {duration(table.within)} ({fold(table.about)})."
+    lines = [
+        "  ".join(
+            part
+            for part in (
+                row.words,
+                row.severity.value,
+                time(row.opened_at, format="%Y-%m-%d %H:%M:%S"),
+                cut(" / ".join(part for part in (fold(row.host), fold(row.service)) if part), 200),
+                cut(fold(row.title), 200),
+                f"receipt {row.receipt}",
+            )
+            if part
+        )
+        for row in table.shown
+    ]
+    more = [f"and {table.more} more"] if table.more else []
+    news = "\n".join(f"* {cut(fold(line), 500)}" for line in table.news)
+    total = f"{table.open} open, {table.total - table.open} recovered"
+    parts = (_STORM_HEADLINES.get(purpose, first), total, "\n".join([*lines, *more]), news)
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

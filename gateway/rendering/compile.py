@@ -140,9 +140,40 @@ def compile_plan(
     for variable, text in variables.items():
         path = ("vars", variable)
         errors += check_template("text", Template(place_of(file, name, path), text), path)
+    storm, faults = _digest(name, incident, ticket, templates, folder, file)
+    errors += faults
     if errors:
         raise TemplateErrors(errors)
-    return Plan(route=name, helpdesk=ticket.helpdesk, policy=policy, ticket=spec, vars=dict(variables), lookup=lookup)
+    return Plan(
+        route=name,
+        helpdesk=ticket.helpdesk,
+        policy=policy,
+        ticket=spec,
+        vars=dict(variables),
+        lookup=lookup,
+        storm=storm,
+    )
+
+
+def _digest(
+    name: str, incident: IncidentPolicy, ticket: Ticket, templates: Folders, folder: str, file: str
+) -> tuple[TicketSpec | None, list[TemplateError]]:
+    """What the digest of a storm is made of, in the format of the route's own tickets where its folder has that."""
+    if incident.storm is None:
+        return None, []
+    wanted = Ticket(helpdesk=ticket.helpdesk, template=incident.storm.template, format=ticket.format)
+    chosen = _Folder(name, wanted, templates, folder, file, ("incident", "storm", "template"))
+    texts = {part: chosen.part(part, "text" if part == "title" else chosen.format) for part in _PARTS}
+    errors = chosen.errors
+    for part, template in texts.items():
+        errors += check_template("text" if part == "title" else chosen.format, template)
+    spec = TicketSpec(
+        texts["title"], texts["body"], texts["update"], texts["recovery"], format=chosen.format, attachments=False
+    )
+    return spec, errors
+
+
+_PARTS = ("title", "body", "update", "recovery")
 
 
 def place_of(file: str, route: str, path: tuple[str | int, ...]) -> str:
@@ -154,17 +185,25 @@ def place_of(file: str, route: str, path: tuple[str | int, ...]) -> str:
 class _Folder:
     """Finds the templates of one route: its own texts first, then those of its folder, then the built-in ones."""
 
-    def __init__(self, route: str, ticket: Ticket, templates: Folders, folder: str, file: str) -> None:
+    def __init__(
+        self,
+        route: str,
+        ticket: Ticket,
+        templates: Folders,
+        folder: str,
+        file: str,
+        place: tuple[str | int, ...] = ("ticket", "template"),
+    ) -> None:
+        """``place`` is where the folder is named."""
         self.errors: list[TemplateError] = []
+        self._place = place
         self._route, self._ticket, self._file = route, ticket, file
         self._where = f"{folder}/{ticket.template}"
         self._files: Mapping[str, str] | None = templates.get(ticket.template)
         self._own = {"title": ticket.title, "body": ticket.body, "update": ticket.update, "recovery": ticket.recovery}
         if self._files is None and not (ticket.title is not None and ticket.body is not None):
             there = f"there are {', '.join(sorted(templates))}" if templates else "there is none yet"
-            self._fault(
-                f"there is no template folder {self._where}", near(ticket.template, templates) or there, "template"
-            )
+            self._fault(f"there is no template folder {self._where}", near(ticket.template, templates) or there)
 
     @property
     def format(self) -> Format:
@@ -190,11 +229,11 @@ class _Folder:
             return Template(f"built-in {part}", _BUILT_IN[part, format_])
         if self._files is not None:
             there = f"it holds {', '.join(sorted(files))}" if files else "it is empty"
-            self._fault(f"{self._where} has no {names[0]}", there, "template")
+            self._fault(f"{self._where} has no {names[0]}", there)
         return Template(f"{self._where}/{names[0]}", "")
 
-    def _fault(self, message: str, hint: str, key: str) -> None:
-        path = ("ticket", key)
+    def _fault(self, message: str, hint: str) -> None:
+        path = self._place
         self.errors.append(TemplateError(place_of(self._file, self._route, path), 0, message, hint, path))
 
 

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from gateway.model.event import Event
 from gateway.model.incident import Incident
+from gateway.model.storm import StormRow, StormTable
 from gateway.rendering.row import Row
 from gateway.rendering.sanitise import MAX_TEXT, clean, is_showable, safe_html
 from gateway.rendering.words import words
@@ -25,7 +26,8 @@ class Context:
     ``vars`` are the variables that routing found (named groups of a match); the route's own ``vars`` are templates and
     are added by rendering. ``joined`` are the members (source, origin key) that came by this delivery. ``warnings`` are what
     the parser could not understand. ``incident`` is the incident as it stands after the event. ``lookup`` is the
-    row of the route's own table, ``lookups`` are those of all others by name. Instants are seconds since the epoch.
+    row of the route's own table, ``lookups`` are those of all others by name. ``storm`` is the table of a storm's digest;
+    ``public_url`` is how people reach the gateway, for links to its receipts. Instants are seconds since the epoch.
     """
 
     event: Event
@@ -42,6 +44,8 @@ class Context:
     joined: frozenset[tuple[str, str]] = frozenset()
     lookup: Row = field(default_factory=partial(Row, why="this route has no `lookup`"))
     lookups: Mapping[str, Row] = field(default_factory=dict)
+    storm: StormTable | None = None
+    public_url: str = ""
 
 
 FIELDS: dict[str, frozenset[str]] = {
@@ -59,6 +63,7 @@ FIELDS: dict[str, frozenset[str]] = {
     "source": frozenset({"name", "kind"}),
     "receipt": frozenset({"id", "received_at", "status_url"}),
     "ticket": frozenset({"number", "id", "url", "helpdesk"}),
+    "storm": frozenset({"about", "limit", "within", "total", "open", "recovered", "members", "more", "news"}),
 }
 """The documented names that have fields, and those fields."""
 
@@ -91,6 +96,49 @@ def names_of(context: Context, purpose: str) -> Names:
         "now": context.now,
         "lookup": _row(context.lookup),
         "lookups": {name: _row(row) for name, row in context.lookups.items()},
+        "storm": _storm(context.storm, context.public_url),
+    }
+
+
+def _storm(table: StormTable | None, public_url: str) -> Names:
+    if table is None:
+        return {
+            "about": "",
+            "limit": 0,
+            "within": 0.0,
+            "total": 0,
+            "open": 0,
+            "recovered": 0,
+            "members": [],
+            "more": 0,
+            "news": [],
+        }
+    return {
+        "about": clean(table.about),
+        "limit": table.limit,
+        "within": table.within,
+        "total": table.total,
+        "open": table.open,
+        "recovered": table.total - table.open,
+        "members": [_member(row, public_url) for row in table.shown],
+        "more": table.more,
+        "news": [clean(line) for line in table.news],
+    }
+
+
+def _member(row: StormRow, public_url: str) -> Names:
+    return {
+        "host": clean(row.host),
+        "service": clean(row.service),
+        "title": clean(row.title),
+        "severity": row.severity.value,
+        "state": row.words,
+        "over": row.is_over,
+        "new": not row.told,
+        "since": row.opened_at,
+        "until": row.closed_at,
+        "receipt": row.receipt,
+        "url": f"{public_url.rstrip('/')}/receipts/{row.receipt}" if public_url and row.receipt else "",
     }
 
 

@@ -7,7 +7,7 @@ from gateway.model.plan import Policy
 def policy_of(incident: IncidentPolicy) -> Policy:
     """The policy that an incident keeps for its life."""
     escalate = incident.escalate if isinstance(incident.escalate, Escalate) else Escalate(severity=incident.escalate)
-    flap = incident.flap
+    flap, storm = incident.flap, incident.storm
     expire = incident.expire if isinstance(incident.expire, Expire) else None
     return Policy(
         append_every=incident.repeat.append_every,
@@ -24,6 +24,9 @@ def policy_of(incident: IncidentPolicy) -> Policy:
         hold=incident.recover.hold,
         only_if_untouched=incident.recover.only_if_untouched,
         closed_by_hand=incident.closed_by_hand,
+        storm_limit=storm.limit if storm is not None else 0,
+        storm_within=storm.within if storm is not None else 0.0,
+        storm_every=storm.every if storm is not None else 0.0,
         rise=escalate.severity,
         escalate_after=escalate.after,
         escalate_by=escalate.action,

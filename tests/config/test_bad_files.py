@@ -228,8 +228,8 @@ SPOILED: dict[str, tuple[str, str, list[str]]] = {
 ADDED: dict[str, tuple[str, list[str]]] = {
     "an unknown section": ("rutes: []\n", ["routes.yaml:19:1: rutes: unknown key 'rutes'; did you mean 'routes'?"]),
     "keys that are not built yet": (
-        "    incident: {storm: {limit: 3}}\n",
-        ["routes.yaml:19:16: routes[0].incident.storm: is not built yet: storm digests; remove this key"],
+        "server:\n  console: {}\n",
+        ["routes.yaml:20:3: server.console: is not built yet: the operators' console; remove this key"],
     ),
     "sources that share incidents": (
         (

@@ -41,7 +41,7 @@ BIG = b"b" * 200_000
 SHIPPED = {
     1: "9ae8b47e0cb65fe7", 2: "2f4da788a064a3fb", 3: "3502583a159d1e00", 4: "1392c1037eaf6f6d", 5: "72edeb4202f320dc",
     6: "f861995e4aada8ab", 7: "bb0da8b69ab7c3ec", 8: "4f75579b742f3b6e", 9: "7d98014b78bff21e", 10: "069e1871158d4ab9",
-    11: "03328ab85103f089", 12: "67a765b0b9424923",
+    11: "03328ab85103f089", 12: "67a765b0b9424923", 13: "fb86f5c94df5c561",
 }  # fmt: skip
 ROOT = Path(__file__).parents[2]
 

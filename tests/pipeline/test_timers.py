@@ -3,20 +3,20 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
 from gateway import firing
 from gateway.firing import fired
 from gateway.incidents.timers import Outage
-from gateway.journal.protocol import CommitResult, HeldAction, NewTimer, Processed, Timer
+from gateway.journal.protocol import CommitResult, NewTimer, Processed, Timer
 from gateway.model.action import ActionKind
-from gateway.model.incident import Incident, IncidentState, TicketRef, TimerKind
+from gateway.model.incident import Incident, IncidentState, TicketRef
 from gateway.model.plan import Plan
 from gateway.model.reasons import Reason
 from gateway.ruleset import Ruleset
@@ -212,23 +212,20 @@ async def test_firing_twice_or_by_an_event_gives_the_same_markers(tmp_path: Path
 async def test_one_timer_that_cannot_be_fired_does_not_stop_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = firing.timer_changes
+    real = firing.fired
 
     def broken(
-        before: Incident | None,
-        after: Incident,
-        held: Mapping[tuple[str, str], HeldAction],
-        kept: Collection[TimerKind] = (),
-    ) -> firing.TimerChanges:
-        if after.host == "bad":
+        timer: Timer, plan: Plan | None, rules: Ruleset, outages: Sequence[Outage] = (), **more: Any
+    ) -> Processed:
+        if timer.incident.host == "bad":
             raise RuntimeError("our own bug")
-        return real(before, after, held, kept)
+        return real(timer, plan, rules, outages, **more)
 
     async with lives(tmp_path) as at:
         bad = await take(at, "problem", 0, host="bad")
         good = await take(at, "problem", 0, host="good")
         await at.idle()
-        monkeypatch.setattr(firing, "timer_changes", broken)
+        monkeypatch.setattr(firing, "fired", broken)
         await fire_all(at)
         assert at.seen.failures == [("confirm", "our own bug")]
         assert (await incident_of(at, good)).state is IncidentState.OPEN
@@ -240,8 +237,10 @@ async def test_one_timer_whose_outcome_cannot_be_written_does_not_stop_the_other
 ) -> None:
     real = firing.fired
 
-    def unwritable(timer: Timer, plan: Plan | None, rules: Ruleset, outages: Sequence[Outage] = ()) -> Processed:
-        done = real(timer, plan, rules, outages)
+    def unwritable(
+        timer: Timer, plan: Plan | None, rules: Ruleset, outages: Sequence[Outage] = (), **more: Any
+    ) -> Processed:
+        done = real(timer, plan, rules, outages, **more)
         if timer.incident.host != "bad":
             return done
         return replace(done, timers=(NewTimer(cast("str", None), timer.incident.id, "hold", 0.0),))
