@@ -12,9 +12,10 @@ from gateway.helpdesks.protocol import Capabilities, Connector, Http, Order
 from gateway.model.action import ActionKind, Outcome, OutcomeKind, TicketDraft
 from gateway.model.incident import TicketRef
 from gateway.model.reasons import Reason
-from gateway.sandbox.faults import Fault, FaultKind, Faults
+from gateway.sandbox.faults import Fault, FaultKind
 from gateway.sandbox.records import NewEntry, NewTicket
 from gateway.sandbox.store import Store
+from gateway.sandbox.switches import Faults
 
 NAME = "plain"
 """Whose tickets these are, in the store."""

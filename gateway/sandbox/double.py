@@ -9,7 +9,7 @@ from typing import Protocol
 
 from pydantic import BaseModel
 
-from gateway.sandbox.faults import Faults
+from gateway.sandbox.switches import Faults
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 import pytest
 from pydantic import ValidationError
 
-from gateway.sandbox.faults import EXPLAINED, Fault, FaultKind, Faults, parse_faults
+from gateway.sandbox.faults import EXPLAINED, Fault, FaultKind, parse_faults
 from gateway.sandbox.sandbox import FAULTS_VARIABLE, Sandbox, UnknownHelpdesk
+from gateway.sandbox.switches import Faults
 
 
 def _armed(*faults: Fault) -> Faults:

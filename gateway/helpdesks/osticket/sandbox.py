@@ -21,9 +21,10 @@ from gateway.helpdesks.osticket.sandbox_mail import parse_mail, subject_of_mail
 from gateway.helpdesks.osticket.sandbox_settings import ApiKey, OsTicketSettings
 from gateway.helpdesks.osticket.sandbox_work import Append, Create, Work, file_note
 from gateway.sandbox.double import Answering, Drop, Reply, Request
-from gateway.sandbox.faults import Fault, FaultKind, Faults
+from gateway.sandbox.faults import Fault, FaultKind
 from gateway.sandbox.records import NewEntry, NewTicket
 from gateway.sandbox.store import Store
+from gateway.sandbox.switches import Faults
 
 _ENDPOINTS = {
     "/api/tickets.json": "json",

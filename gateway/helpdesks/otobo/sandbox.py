@@ -24,9 +24,10 @@ from gateway.helpdesks.otobo.sandbox_transport import Asked, header_login, under
 from gateway.helpdesks.otobo.sandbox_write import Writer, title_of
 from gateway.model.json import JsonObject, JsonValue
 from gateway.sandbox.double import Answering, Drop, Reply, Request
-from gateway.sandbox.faults import Fault, FaultKind, Faults
+from gateway.sandbox.faults import Fault, FaultKind
 from gateway.sandbox.records import Attachment, Ticket
 from gateway.sandbox.store import Store
+from gateway.sandbox.switches import Faults
 from gateway.sandbox.webhooks import Caller
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"

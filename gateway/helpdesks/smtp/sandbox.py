@@ -17,9 +17,10 @@ from collections.abc import Callable, Mapping
 from gateway.helpdesks.smtp.sandbox_mail import Mail, read_mail
 from gateway.helpdesks.smtp.sandbox_settings import SmtpSandboxSettings
 from gateway.sandbox.double import Drop, Reply, Request
-from gateway.sandbox.faults import Fault, FaultKind, Faults
+from gateway.sandbox.faults import Fault, FaultKind
 from gateway.sandbox.records import NewTicket
 from gateway.sandbox.store import Store
+from gateway.sandbox.switches import Faults
 
 _LONGEST_LINE = 10_000
 _PATH = re.compile(rb"(MAIL FROM|RCPT TO):<([^<>\s]*)>(?:\s+.*)?", re.IGNORECASE)

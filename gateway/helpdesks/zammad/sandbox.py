@@ -25,9 +25,10 @@ from gateway.helpdesks.zammad.sandbox_search import asked, search
 from gateway.helpdesks.zammad.sandbox_settings import ZammadSandboxSettings
 from gateway.model.json import JsonObject, JsonValue
 from gateway.sandbox.double import Answering, Drop, Reply, Request
-from gateway.sandbox.faults import Fault, FaultKind, Faults
+from gateway.sandbox.faults import Fault, FaultKind
 from gateway.sandbox.records import Ticket
 from gateway.sandbox.store import Store
+from gateway.sandbox.switches import Faults
 from gateway.sandbox.webhooks import Caller, signature
 
 API = "/api/v1"
