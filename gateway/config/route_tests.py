@@ -79,6 +79,8 @@ class Send(Section):
         if ways and beside:
             name = min(beside).strip("_")
             raise ValueError(f"{name}: the message of `{ways[0].strip('_')}` says this itself; leave it out")
+        if self.content_type and not ways:
+            raise ValueError("content_type: belongs to a `file` or `body`; leave it out")
         return self
 
     @property

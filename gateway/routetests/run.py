@@ -87,7 +87,9 @@ class _Run:
                 self.world.recorder.say(What.AGENT, f"{action} in {name}")
             else:
                 path: Path = ("agent", name)
-                self.failures.append(self.failure(path, number, step, f"a ticket to {action}", "there is none", ()))
+                self.failures.append(
+                    self.failure(path, number, step, f"a ticket to {action}", "there is none, or it cannot be done", ())
+                )
         for instant, send in step.sends():
             await self.world.pass_time(instant, due=False)
             before = len(self.world.happened)

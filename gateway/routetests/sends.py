@@ -47,6 +47,7 @@ def receipt_of(send: Send, settings: SourceSettings, kind: SourceKind, folder: P
             received_at=now,
             body=send.model_dump_json(by_alias=True, exclude_unset=True).encode(),
             content_type="application/json",
+            headers=tuple((name.lower(), value) for name, value in send.headers.items()),
             envelope={"door": DOOR},
         )
     new = _recorded(send, folder, now)

@@ -312,6 +312,22 @@ def test_a_ticket_goes_to_another_helpdesk_when_the_first_one_has_it_not_in_time
     )
 
 
+def test_headers_are_those_that_rules_see(tmp_path: Path) -> None:
+    passed(
+        tmp_path,
+        """\
+- name: by a header
+  steps:
+    - {at: 0s, send: {source: zabbix, host: a, headers: {X-Event-Key: pr}}, expect: {dropped: a header says so}}
+    - {at: 1m, send: {source: shop, json: {title: x}, headers: {X-Event-Key: pr}}, expect: {dropped: a header says so}}
+    - {at: 2m, send: {source: shop, json: {title: y}}, expect: {dropped: 0, create: 1}}
+""",
+        HEAD.replace(
+            "routes:\n", "routes:\n  - {name: h, match: {headers.x-event-key: pr}, drop: {reason: a header says so}}\n"
+        ),
+    )
+
+
 def test_one_event_may_have_several_routes_and_tickets(tmp_path: Path) -> None:
     passed(
         tmp_path,

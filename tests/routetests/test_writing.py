@@ -38,6 +38,7 @@ LINES = HEAD.count("\n") + 1  # before the first line of the tests
         ("[{at: 0s, fault: {zammad: donw}, expect: {}}]", "fault.zammad"),
         ("[{at: 0s, fault: {zammad: {fault: slow, seconds: 5}}, expect: {}}]", "seconds"),
         ("[{at: 0s}]", "the step does nothing; give it `send`, `fault`, `agent` or `expect`"),
+        ("[{at: 0s, send: {source: nagios, host: a, content_type: text/plain}}]", "belongs to a `file` or `body`"),
         ("[{at: 0s, times: 3, expect: {}}]", "`times` and `every` say how often something is sent"),
         (
             "[{at: 0s, times: 3, every: 10s, send: {source: nagios}}, {at: 5s, expect: {}}]",
