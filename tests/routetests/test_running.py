@@ -68,6 +68,7 @@ routes:
       recover: {action: close, hold: 5m, only_if_untouched: true, orphan: ignore}
       reopen_within: 3d
       flap: {changes: 6, within: 30m}
+      storm: {limit: 20, within: 10m, per: [source], then: digest}
       expire: {after: 14d, then: note}
 unrouted: {dead_letter: true}
 tests:
@@ -82,6 +83,12 @@ tests:
       - {at: 26m,  expect: {close: 0}}                  # Zabbix still sees it
       - {at: 30m,  send: {source: zabbix, kind: recovery, host: db-fra-1, service: disk}}
       - {at: 36m,  expect: {close: 1}}
+  - name: a storm makes one digest ticket beyond its limit, which closes when all is over
+    steps:
+      - {at: 0s, times: 50, every: 1s, send: {source: nagios-hq, host: "db-fra-{n}", service: disk}}
+      - {at: 1h, expect: {tickets: 21, reason: [storm_began, joined_storm]}}
+      - {at: 1h, times: 50, every: 1s, send: {source: nagios-hq, kind: recovery, host: "db-fra-{n}", service: disk}}
+      - {at: 2h, expect: {open_incidents: 0}}
 """
 
 
@@ -89,7 +96,7 @@ def test_two_tools_one_fault_from_the_first_alarm_to_the_close(tmp_path: Path) -
     (tmp_path / "routes.yaml").write_text(DESIGN)
     result = run(tmp_path / "routes.yaml")
     assert result.exit_code == 0, result.output
-    assert "1 test, none failed" in result.output
+    assert "2 tests, none failed" in result.output
 
 
 def test_the_tests_of_the_shipped_configuration_hold_and_reach_every_route() -> None:
