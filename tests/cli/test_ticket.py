@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.support import call, program, until_answered
+from tests.cli.support import call, program, until_answered, verb
 
 CONFIG = """\
 version: 1
@@ -45,35 +45,35 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def test_a_ticket_lives_from_create_to_history(desk: Path) -> None:
-    made = call(desk, "ticket", "create", "--helpdesk", "zammad", "--title", "By hand", "--text", "-", stdin=b"hello")
+    made = verb(desk, "ticket", "create", "--helpdesk", "zammad", "--title", "By hand", "--text", "-", stdin=b"hello")
     assert made.returncode == 0, made.stderr
     number = made.stdout.split("ticket ")[1].split()[0]
-    changed = call(
+    changed = verb(
         desk, "ticket", "update", number, "--helpdesk", "zammad", "--field", "priority=3 high", "--note", "now"
     )
     assert changed.stdout.startswith("changed: ticket"), changed.stderr
-    closed = call(desk, "ticket", "close", number, "--helpdesk", "zammad")
+    closed = verb(desk, "ticket", "close", number, "--helpdesk", "zammad")
     assert closed.stdout.startswith("closed: ticket"), closed.stderr
-    shown = call(desk, "ticket", "get", number, "--helpdesk", "zammad").stdout
+    shown = verb(desk, "ticket", "get", number, "--helpdesk", "zammad").stdout
     assert "state: closed (closed)" in shown
     assert "priority: 3 high" in shown
     assert "hello" in shown
-    found = call(desk, "ticket", "search", "--title", "by hand", "--helpdesk", "zammad").stdout
+    found = verb(desk, "ticket", "search", "--title", "by hand", "--helpdesk", "zammad").stdout
     assert number in found
     history = call(desk, "ticket", "history", number, "--helpdesk", "zammad").stdout
     assert "state: new -> closed" in history
 
 
 def test_json_is_printed_for_answers_and_for_refusals(desk: Path) -> None:
-    found = call(desk, "ticket", "search", "--helpdesk", "zammad", "--json")
+    found = verb(desk, "ticket", "search", "--helpdesk", "zammad", "--json")
     assert found.stdout.lstrip().startswith("[")
-    refused = call(desk, "ticket", "get", "1", "--helpdesk", "osticket", "--json")
+    refused = verb(desk, "ticket", "get", "1", "--helpdesk", "osticket", "--json")
     assert refused.returncode == 1
     assert '"refused": "unsupported"' in refused.stdout
 
 
 def test_osticket_says_that_it_cannot(desk: Path) -> None:
-    refused = call(desk, "ticket", "close", "1", "--helpdesk", "osticket")
+    refused = verb(desk, "ticket", "close", "1", "--helpdesk", "osticket")
     assert refused.returncode == 1
     assert (
         "osticket cannot do this (close): osTicket closes nothing over its API; close it in osTicket" in refused.stderr
@@ -91,5 +91,5 @@ def test_osticket_says_that_it_cannot(desk: Path) -> None:
     ],
 )
 def test_what_cannot_be_done_is_told(desk: Path, arguments: list[str], code: int, words: str) -> None:
-    done = call(desk, "ticket", *arguments)
+    done = verb(desk, "ticket", *arguments)
     assert (done.returncode, words in done.stderr) == (code, True), done.stderr

@@ -143,7 +143,7 @@ class House:
         )
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 40.0) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 15.0) -> None:
     """Ask until it holds."""
     end = time.monotonic() + seconds
     while not await condition():

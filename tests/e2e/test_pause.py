@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.support import call
+from tests.cli.support import call, verb
 from tests.crash.harness import sandbox_process
 from tests.e2e.process import OPERATOR, Program, free_port, read_json, running, wait_for
 
@@ -47,7 +47,7 @@ def tickets(sandbox: str) -> int:
 
 
 def ls(folder: Path) -> str:
-    done = call(folder, "helpdesk", "ls")
+    done = verb(folder, "helpdesk", "ls")
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -76,13 +76,13 @@ def test_a_pause_holds_the_queue_over_a_kill_until_it_is_resumed(tmp_path: Path,
         wait_for(lambda: "6 actions waiting; paused since" in ls(tmp_path), "the queue to stand")
         assert "moving house" in str(notes(gateway))
         assert 'ticket_gateway_helpdesk_paused{helpdesk="desk"} 1.0' in gateway.get("/metrics").body.decode()
-        assert "is paused by" in call(tmp_path, "doctor").stdout
+        assert "is paused by" in verb(tmp_path, "doctor").stdout
         assert tickets(sandbox) == 0
         assert call(tmp_path, "helpdesk", "resume").stdout == "desk: goes on\n"
         wait_for(lambda: "0 actions waiting; goes" in ls(tmp_path), "the queue to go")
         assert tickets(sandbox) == 6
         assert notes(gateway) == {}
-        again = call(tmp_path, "helpdesk", "resume", "desk")
+        again = verb(tmp_path, "helpdesk", "resume", "desk")
         assert (again.returncode, again.stderr) == (1, "desk: it was not paused\n")
 
 
@@ -94,7 +94,7 @@ def test_a_pause_without_a_running_gateway_is_in_force_when_it_starts(tmp_path: 
     assert call(tmp_path, "helpdesk", "pause", "desk").returncode == 0
     assert "no gateway" not in ls(tmp_path)
     assert "0 actions waiting; paused since" in ls(tmp_path)
-    unknown = call(tmp_path, "helpdesk", "pause", "nobody")
+    unknown = verb(tmp_path, "helpdesk", "pause", "nobody")
     assert (unknown.returncode, "it has: desk" in unknown.stderr) == (2, True)
     with running(tmp_path, config, port=port, token=TOKEN) as gateway:
         assert gateway.post("app", {"title": "it broke"}).status == 202
