@@ -8,8 +8,10 @@ a time: actions come first.
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 import structlog
@@ -26,7 +28,7 @@ from gateway.noticing import noticed
 T = TypeVar("T")
 
 MOST_HINTS = 1000
-"""Tickets that wait to be read because of a hint; what is beyond is found out later."""
+"""Tickets that wait to be read because of a hint; when there are more, all open ones are read, the oldest look first."""
 MOST_AT_ONCE = 100
 """Tickets that are read in one interval."""
 LONGEST = 15.0
@@ -76,14 +78,15 @@ class Watch:
         self._wake = asyncio.Event()
         self._stopping = False
         self._next_round = 0.0
+        self._swamped_at: float | None = None
 
-    def hint(self, ticket: str) -> bool:
-        """Something may have happened to the ticket with this id or number. False: too many wait already."""
-        if ticket not in self._hints and len(self._hints) >= MOST_HINTS:
-            return False
-        self._hints[ticket] = None
+    def hint(self, ticket: str) -> None:
+        """Something may have happened to the ticket with this id or number."""
+        if ticket in self._hints or len(self._hints) < MOST_HINTS:
+            self._hints[ticket] = None
+        else:
+            self._swamped_at = self._clock()
         self._wake.set()
-        return True
 
     def stop(self) -> None:
         """Ask nothing more."""
@@ -94,61 +97,75 @@ class Watch:
         """Watch until `stop`; raises what the journal raises when it is broken."""
         while not self._stopping:
             self._wake.clear()
-            if self._hints:
-                ticket = next(iter(self._hints))
-                del self._hints[ticket]
-                await self._undisturbed(self._hinted(ticket))
+            await self._undisturbed(self._hinted())
+            if self._swamped_at is not None:
+                await self._undisturbed(self._catch_up(self._swamped_at))
             elif self._poll is not None:
                 await self._undisturbed(self._round(self._poll))
-            if not self._hints and not self._stopping:
+            if not (self._hints or self._swamped_at is not None or self._stopping):
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), IDLE)
 
     @staticmethod
     async def _undisturbed(work: Awaitable[None]) -> None:
         """What finds no room in the journal is found out later."""
-        with contextlib.suppress(JournalFull):
+        try:
             await work
+        except JournalFull:
+            await asyncio.sleep(IDLE)
 
-    async def _hinted(self, ticket: str) -> None:
-        """Read a ticket because of a hint; what belongs to no open incident is nobody's business."""
-        for _ in range(TRIES):
-            incidents = await self._journal.incidents_of_ticket(self._name, ticket)
-            settled = True
-            for incident in incidents:
-                settled = await self._look(incident) and settled
-            if settled or self._stopping:
-                return
-            await asyncio.sleep(REST)
+    async def _hinted(self) -> None:
+        """Read the tickets of which we were told; what belongs to no open incident is nobody's business."""
+        while self._hints and not self._stopping:
+            ticket = next(iter(self._hints))
+            del self._hints[ticket]
+            for _ in range(TRIES):
+                looked = [await self._look(one) for one in await self._journal.incidents_of_ticket(self._name, ticket)]
+                if all(looked) or self._stopping:
+                    break
+
+    async def _catch_up(self, since: float) -> None:
+        """Too many hints came: read all tickets of open incidents once, a hundred at a time."""
+        if not await self._some(since, looked_before=since) and self._swamped_at == since:
+            self._swamped_at = None
 
     async def _round(self, every: float) -> None:
-        """Once in each interval: read what was not read for longest. A hint comes first."""
+        """Once in each interval: read what was not read for longest."""
         now = self._clock()
         if 0 < self._next_round - now <= every:  # a clock that was put back must not stop it
             return
         self._next_round = now + every
-        for incident in await self._journal.open_tickets(self._name, limit=MOST_AT_ONCE, looked_before=now):
-            while self._hints and not self._stopping:
-                ticket = next(iter(self._hints))
-                del self._hints[ticket]
-                await self._hinted(ticket)
-            if self._stopping:
-                return
-            await self._look(incident)
-            await asyncio.sleep(REST)
+        await self._some(now, looked_before=math.inf)
 
-    async def _look(self, incident: Incident) -> bool:
-        """Read one ticket and write what follows. False if the incident went on meanwhile, so that nothing was concluded."""
+    async def _some(self, now: float, *, looked_before: float) -> int:
+        """Read some tickets, those first that were not read for longest; gives back how many. Hints come first."""
+        found = await self._journal.open_tickets(self._name, limit=MOST_AT_ONCE, looked_before=looked_before)
+        for incident in found:
+            await self._hinted()
+            if self._stopping:
+                break
+            await self._look(incident, now)
+        return len(found)
+
+    async def _look(self, incident: Incident, since: float = 0.0) -> bool:
+        """Read one ticket and write what follows. False if the incident went on meanwhile, so that nothing was concluded.
+
+        It counts as read at ``since`` at the earliest, wherever the clock goes: else it would be read again and again.
+        """
         assert incident.ticket is not None
+        began = self._clock()
         found = await self._asked(incident.ticket)
         if found is None:
             return True
-        # What could not be read counts as looked at, so that it does not hold up the others.
-        read = noticed(incident, found, self._clock()) if isinstance(found, Standing) else None
-        read = read if read is not None else Noticed(incident, self._clock(), incident.touch)
+        now = max(self._clock(), since)
+        # What could not be read counts as read too, so that it does not hold up the others.
+        nothing = Noticed(incident, now, incident.touch)
+        read = noticed(incident, found, now) if isinstance(found, Standing) else nothing
+        read = replace(read, began=began)
         concluded = await self._journal.notice(read)
         if concluded and read.history:
             self._tell(read)
+        await asyncio.sleep(REST)  # the helpdesk has others to serve
         return concluded
 
     async def _asked(self, ticket: TicketRef) -> Standing | Outcome | None:

@@ -355,7 +355,8 @@ def _repeat(case: _Case, incident: Incident) -> Transition:
         return Transition(replace(counted, last_appended_at=case.received_at), Reason.MEMBER_JOINED, (wish,))
     if problem and _waits_for_news(case, incident):
         wish = case.wish(ActionKind.APPEND, Purpose.REPEAT, quiet=True)
-        return Transition(replace(counted, last_appended_at=case.received_at), Reason.REPEAT_APPENDED, (wish,))
+        told = replace(counted, last_appended_at=case.received_at)
+        return Transition(told, Reason.REPEAT_APPENDED, (wish,), detail="a person has closed or removed its ticket")
     every = case.plan.policy.append_every
     if every is None or case.received_at - incident.last_appended_at < every:
         return Transition(counted, plain)

@@ -871,7 +871,8 @@ class MemoryJournal:
             return False
         actions = [one for one in self._actions.values() if one.new.incident == before.id]
         reopens = [one for one in actions if one.new.kind is ActionKind.REOPEN and one.status is ActionStatus.DEAD]
-        if reopens or any(one.status in UNFINISHED for one in actions):
+        ended = [end for one in actions for attempt in one.attempts if (end := attempt.finished_at) is not None]
+        if reopens or any(one.status in UNFINISHED for one in actions) or max(ended, default=0.0) >= noticed.began:
             return False
         self._put_touch(before.id, noticed.touch)
         if noticed.becomes is not None:
@@ -917,6 +918,8 @@ class MemoryJournal:
             if self._is_past(incident, now, keep, keep_links):
                 del self._incidents[incident.id]
                 self._tickets.pop(incident.id, None)
+                self._touches.pop(incident.id, None)
+                self._looked.pop(incident.id, None)
                 self._participants.pop(incident.id, None)
                 self._joined = {key: one for key, one in self._joined.items() if incident.id not in key}
                 self._mails = [taken for taken in self._mails if taken.incident != incident.id]

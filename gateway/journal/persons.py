@@ -43,6 +43,11 @@ SELECT 1 FROM action WHERE incident = ?
 """
 
 
+_ENDED_SINCE = """
+SELECT 1 FROM action JOIN attempt ON attempt.action = action.id WHERE action.incident = ? AND attempt.finished_at >= ?
+"""
+
+
 def open_tickets(connection: sqlite3.Connection, helpdesk: str, limit: int, looked_before: float) -> list[Incident]:
     """Those whose ticket was not looked at for longest."""
     ids = [row[0] for row in connection.execute(OPEN_TICKETS, (helpdesk, looked_before, limit))]
@@ -66,6 +71,8 @@ def notice(connection: sqlite3.Connection, noticed: Noticed) -> bool:
     if connection.execute(_STANDS, (incident.id, incident.version, ticket)).fetchone() is None:
         return False
     if connection.execute(_UNDER_WAY, (incident.id,)).fetchone() is not None:
+        return False
+    if connection.execute(_ENDED_SINCE, (incident.id, noticed.began)).fetchone() is not None:
         return False
     put_touch(connection, incident.id, noticed.touch)
     if noticed.becomes is not None:

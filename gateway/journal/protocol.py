@@ -12,6 +12,7 @@ journal takes nothing more and the process must end. Neither may be swallowed.
 """
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -390,11 +391,11 @@ class FinishedAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """What was read of the ticket of an open incident at ``at``.
+    """What was read of the ticket of an open incident at ``at``; the reading ``began`` before.
 
-    ``incident`` is as it was before the ticket was read; only if it still stands so, and no action of it is under way, is
-    anything concluded: ``touch`` (None: nobody did anything) and ``becomes`` (the ticket is another one now) are what holds from
-    now on, and ``history`` tells of it. Else only the reading itself counts.
+    ``incident`` is as it was before the ticket was read. Only if it still stands so, no action of it is under way, and none has
+    ended since the reading began, is anything concluded: ``touch`` (None: nobody did anything) and ``becomes`` (the ticket is
+    another one now) are what holds from now on, and ``history`` tells of it. Else only the reading itself counts.
     """
 
     incident: Incident
@@ -402,6 +403,7 @@ class Noticed:
     touch: Touch | None = None
     becomes: TicketRef | None = None
     history: tuple[HistoryLine, ...] = ()
+    began: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

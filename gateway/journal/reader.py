@@ -301,7 +301,7 @@ UNION SELECT number, {HISTORY_COLUMNS} FROM history
     WHERE action != '' AND action IN (SELECT value FROM json_each(:actions))
 UNION SELECT number, {HISTORY_COLUMNS} FROM history
     WHERE incident != '' AND incident IN (SELECT value FROM json_each(:incidents)) AND receipt = ''
-        AND what IN ('timer', 'ticket')
+        AND (what = 'timer' OR (what = 'ticket' AND at >= :received_at))
 ORDER BY at, number
 """  # noqa: S608 - constants
 
@@ -318,7 +318,9 @@ def _timeline(
     Accepting writes no line of its own: the receipt is it.
     """
     ids = dumps([action.id for action in actions]).decode()
-    rows = connection.execute(_TIMELINE, {"receipt": receipt, "actions": ids, "incidents": incidents})
+    rows = connection.execute(
+        _TIMELINE, {"receipt": receipt, "actions": ids, "incidents": incidents, "received_at": received_at}
+    )
     return (HistoryLine(received_at, "accepted", receipt=receipt), *(history_from_row(row) for row in rows))
 
 

@@ -115,7 +115,7 @@ HELD = frozenset({Reason.QUARANTINED, Reason.SENDER_NOT_VERIFIED})
 _SENTENCES: dict[Reason, str] = {
     Reason.OPENED: "The event opened a new incident, which asks for a new ticket.",
     Reason.REPEATED: "The incident was open already; the event was counted and nothing was written to the ticket.",
-    Reason.REPEAT_APPENDED: "The incident was open already and `repeat.append_every` was due, so the ticket got a follow-up.",
+    Reason.REPEAT_APPENDED: "It was open already; a follow-up was due (`repeat.append_every`), or its ticket had been taken away.",
     Reason.NOTED: "An answer, acknowledgement, comment, downtime or the like was added to the incident's ticket.",
     Reason.NOTE_IGNORED: "A note belongs to an open incident whose route says `notes: ignore`; nothing was written to the ticket.",
     Reason.RECOVERED: "Every member of the incident has recovered; the recovery policy of its route was applied.",

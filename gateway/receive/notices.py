@@ -32,13 +32,10 @@ _PLACES = ("ticket", "Ticket", "Event")
 
 @dataclass(frozen=True, slots=True)
 class Bell:
-    """What one helpdesk may ring: the secrets that prove that it is the one, and who is told the id of a ticket.
-
-    ``ring`` answers False if there is no room for more.
-    """
+    """What one helpdesk may ring: the secrets that prove that it is the one, and who is told the id of a ticket."""
 
     secrets: tuple[bytes, ...]
-    ring: Callable[[str], bool]
+    ring: Callable[[str], None]
 
 
 class Notices:
@@ -95,12 +92,7 @@ class Notices:
             hint = "A ticket's id is looked for in ticket.id, Ticket.TicketID, Event.TicketID and TicketID."
             raise Refused(Problem(422, Refusal.MALFORMED, "The body is no JSON object.", hint=hint))
         for ticket in tickets:
-            if not bell.ring(ticket):
-                raise Refused(
-                    Problem(
-                        503, Refusal.OVERLOAD, "Too many tickets wait to be read.", hint="Try again.", retry_after=30
-                    )
-                )
+            bell.ring(ticket)
         return bool(tickets)
 
 

@@ -77,6 +77,12 @@ async def test_nothing_is_concluded_while_an_action_of_the_incident_is_under_way
     assert not await journal.notice(Noticed(incident, NOON + 60, CLOSED)), "we closed it, and could not open it again"
 
 
+async def test_nothing_is_concluded_if_an_action_ended_while_the_ticket_was_read(journal: Journal) -> None:
+    incident = await with_ticket(journal)  # its create ended at noon
+    assert not await journal.notice(Noticed(incident, NOON + 60, CLOSED, began=NOON - 1))
+    assert await journal.notice(Noticed(incident, NOON + 60, CLOSED, began=NOON + 1))
+
+
 async def test_nothing_is_concluded_about_a_closed_incident_or_another_ticket(journal: Journal) -> None:
     incident = await with_ticket(journal)
     assert incident.ticket is not None
