@@ -278,3 +278,23 @@ async def test_what_waits_is_done_as_the_fallback_can(tmp_path: Path) -> None:
 
         await until(closed)
         assert actions(await home.view(over))[-1] == ("zammad", "close", "delivered", "delivered")
+
+
+async def test_who_waits_for_the_ticket_gets_that_of_the_fallback(tmp_path: Path) -> None:
+    async with fallback(tmp_path, ROUTES.replace("400ms", "50ms")) as home:
+        switch(home, DOWN)
+        answer = await home.app(host="db-1")
+        assert answer.status_code == 201
+        assert answer.json()["ticket"]["helpdesk"] == "osticket"
+
+
+async def test_a_doubt_that_osticket_settles_with_a_ticket_of_its_own_goes_nowhere_else(tmp_path: Path) -> None:
+    async with fallback(tmp_path, CLOSES.replace("300ms", "50ms")) as home:
+        switch(
+            home,
+            Fault(fault=FaultKind.HANG_BEFORE_COMMIT, seconds=1.3, commits=False, count=1),
+            helpdesk="osticket",
+        )
+        await home.nagios("PROBLEM", "CRITICAL")
+        await home.settled()
+        assert [ticket["helpdesk"] for ticket in home.tickets()] == ["osticket"]
