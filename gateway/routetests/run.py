@@ -83,9 +83,7 @@ class _Run:
         if step.fault is not None:
             self._break(step)
         for name, action in (step.agent or {}).items():
-            if self.world.desks[name].act(action):
-                self.world.recorder.say(What.AGENT, f"{action} in {name}")
-            else:
+            if not self.world.act(name, action):
                 path: Path = ("agent", name)
                 self.failures.append(
                     self.failure(path, number, step, f"a ticket to {action}", "there is none, or it cannot be done", ())

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 import orjson
 
 from gateway.delivery.worker import Step
-from gateway.journal.protocol import EventRecord, Processed, Timer
+from gateway.journal.protocol import EventRecord, Noticed, Processed, Timer
 from gateway.model.action import Action, ActionStatus, TicketDraft
 from gateway.model.incident import TicketRef
 from gateway.model.json import JsonValue
@@ -120,6 +120,13 @@ class Recorder:
     def helpdesk(self, name: str, what: str, detail: str) -> None:
         """Pauses and the breaker."""
         self.say(What.TRY, f"{name}: {what.replace('_', ' ')}{f': {detail}' if detail else ''}")
+
+    def noticed(self, noticed: Noticed) -> None:
+        """What a person did to a ticket was learned between actions."""
+        for line in noticed.history:
+            reasons = (line.reason.value,) if line.reason is not None else ()
+            text = f"a look at the ticket of {noticed.incident.title}: {line.detail}"
+            self.happened.append(Happening(self._after(), What.AGENT, text, reasons, noticed.incident.route))
 
     # ---------------------------------------------------------------------------------------------------------- inside
 

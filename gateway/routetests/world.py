@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ParamSpec, TypeVar
 
+from gateway.config.models import HelpdeskSettings, HttpHelpdeskSettings
 from gateway.config.route_tests import Send
 from gateway.delivery.worker import Delivery, FirstCall
 from gateway.firing import SLACK, Timers
+from gateway.helpdesks.standing import Watched
 from gateway.model.action import NewAction
 from gateway.pipeline import Pipeline
 from gateway.receive.messages import Unreadable
@@ -19,6 +21,7 @@ from gateway.routetests.sends import receipt_of
 from gateway.routetests.watching import Recorder
 from gateway.ruleset import Ruleset
 from gateway.sources.protocol import Malformed
+from gateway.watching import Watch
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,6 +30,15 @@ PATIENT = 300
 """So often the time moves to the next look of anything while something should go on and does not; then it moves faster."""
 STRIDE = 60.0
 """Seconds that it then moves at a time."""
+
+
+READING = 2.0
+"""Seconds that looking at a ticket takes at most: a watch leaves pauses between its questions."""
+
+
+def poll_of(settings: HelpdeskSettings) -> float | None:
+    """How often the tickets of a helpdesk are looked at."""
+    return settings.poll if isinstance(settings, HttpHelpdeskSettings) else None
 
 
 class Here:
@@ -87,6 +99,11 @@ class World:
             )
             for name, desk in self.desks.items()
         }
+        self._watches = {name: watch for name in self.desks if (watch := self._watch(name)) is not None}
+        self._looks = min(
+            (one for desk in self.desks.values() if (one := poll_of(desk.settings)) is not None), default=None
+        )
+        self._restless = self._began
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -97,6 +114,7 @@ class World:
     async def start(self) -> None:
         """Begin to work."""
         works = [self.pipeline.run(), *(delivery.run() for delivery in self._deliveries.values())]
+        works += [watch.run() for watch in self._watches.values()]
         self._tasks = [self._loop.create_task(work) for work in works]
         await self._loop.quiet()
 
@@ -105,6 +123,8 @@ class World:
         for desk in self.desks.values():
             desk.fault([])
         await self.pipeline.stop()
+        for watch in self._watches.values():
+            watch.stop()
         for task in self._tasks:
             task.cancel()
         for delivery in self._deliveries.values():
@@ -132,6 +152,23 @@ class World:
             self.recorder.repeated(send.source)
         await self._loop.quiet()
 
+    def act(self, name: str, action: str) -> bool:
+        """A person does something to the newest ticket of a helpdesk, which tells us if it is to; false if it cannot be done."""
+        desk = self.desks[name]
+        if not desk.act(action):
+            return False
+        self.recorder.say(What.AGENT, f"{action} in {name}")
+        settings, newest = desk.settings, desk.store.tickets(limit=1)
+        if (
+            isinstance(settings, HttpHelpdeskSettings)
+            and settings.notify is not None
+            and newest
+            and name in self._watches
+        ):
+            self._watches[name].hint(newest[0].number)
+            self._restless = self._loop.time() + READING
+        return True
+
     async def pass_time(self, after: float, *, due: bool) -> None:
         """Until so long after the beginning. ``due``: what is due at that very instant is done as well."""
         until = self._began + after
@@ -152,10 +189,14 @@ class World:
             waiting = list(self.journal.due_actions())
             # A breaker, a pause or a rate holds something up: they look for themselves. A helpdesk hangs: nobody knows how long.
             held = any(instant <= now for instant in waiting) or any(desk.busy for desk in self.desks.values())
-            if self.journal.calling or (held and stuck < PATIENT):
-                stuck += not self.journal.calling
+            restless = self.journal.calling or now < self._restless
+            if restless or (held and stuck < PATIENT):
+                stuck += not restless
                 await self._loop.hop(soonest)
                 continue
+            if self._looks is not None and (await self.standing()).open_incidents:
+                soonest = min(soonest, now + self._looks)
+                self._restless = soonest + READING
             later = [instant for instant in waiting if instant > now]
             if held:
                 later.append(now + STRIDE)
@@ -172,6 +213,17 @@ class World:
         )
 
     # ---------------------------------------------------------------------------------------------------------- inside
+
+    def _watch(self, name: str) -> Watch | None:
+        """What looks at the tickets of a helpdesk between actions, if it is to be watched."""
+        desk = self.desks[name]
+        settings, connector = desk.settings, desk.connector
+        if not isinstance(settings, HttpHelpdeskSettings) or not isinstance(connector, Watched):
+            return None
+        if settings.notify is None and settings.poll is None:
+            return None
+        queue, clock = self._deliveries[name], self._loop.time
+        return Watch(name, connector, settings, self.journal, desk.http, queue, self.recorder.noticed, clock=clock)
 
     def _after(self) -> float:
         return self._loop.time() - self._began

@@ -369,6 +369,42 @@ def test_what_a_person_did_counts(tmp_path: Path) -> None:
     )
 
 
+def test_what_a_person_did_is_learned_between_actions(tmp_path: Path) -> None:
+    passed(
+        tmp_path,
+        """\
+- name: told by the helpdesk
+  steps:
+    - {at: 0s, send: {source: zabbix, host: a, origin_key: a}}
+    - {at: 1m, agent: {zammad: close}}
+    - {at: 2m, expect: {create: 1, reason: closed_by_hand}}
+    - {at: 2h, send: {source: zabbix, host: a, origin_key: a}, expect: {append: {state: open}, tickets: 1}}
+- name: found out by a look
+  steps:
+    - {at: 0s, send: {source: shop, json: {title: broken, host: a, origin_key: a, kind: problem, severity: major}}}
+    - {at: 1m, agent: {otobo: close}}
+    - {at: 3m, expect: {create: 1, actions: 1}}
+    - {at: 7m, expect: {actions: 0, reason: closed_by_hand}}
+- name: who answers looks after it
+  steps:
+    - {at: 0s, send: {source: shop, json: {title: broken, host: a, origin_key: a, kind: problem, severity: major}}}
+    - {at: 1m, agent: {otobo: answer}}
+    - {at: 2h, expect: {create: 1, append: 0, reason: touched}}
+""",
+        HEAD.replace("    group: Users\n", '    group: Users\n    notify: {secret: "${env:NOTIFY}"}\n')
+        .replace("    queue: Raw\n", "    queue: Raw\n    poll: 5m\n")
+        .replace(
+            "ticket: {helpdesk: osticket, template: alert, fields: {topicId: 77}}",
+            "ticket: {helpdesk: zammad, template: alert}\n"
+            "    incident: {closed_by_hand: reopen, repeat: {append_every: 1h}}",
+        )
+        .replace(
+            'fields: {queue: "Shop::{{ event.host }}"}}',
+            'fields: {queue: "Shop::{{ event.host }}"}}\n    incident: {escalate: {after: 30m}}',
+        ),
+    )
+
+
 def test_a_kind_without_a_stand_in_is_prepared_by_its_connector_and_never_called(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
