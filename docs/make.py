@@ -229,6 +229,7 @@ def helpdesks() -> str:
 
 _CERTAIN = {
     Certainty.IDEMPOTENT_MAIL: "a mail with the same Message-ID",
+    Certainty.SAME_CALL: "the same call, which does nothing twice",
     Certainty.STRONG_LOOKUP: "looking its marker up",
     Certainty.EVENTUAL_LOOKUP: "looking its marker up, twice",
     Certainty.NONE: "`on_unknown`",

@@ -6,7 +6,7 @@ import email.policy
 import orjson
 
 from gateway.cli.terminal import block
-from gateway.model.json import JsonValue
+from gateway.model.json import JsonObject, JsonValue
 
 LONGEST_LINE = 160
 """Characters of one line of a request that are shown; --json shows all."""
@@ -19,16 +19,25 @@ def request_lines(prepared: JsonValue) -> list[str]:
     if "error" in prepared:
         return [f"  cannot be made: {prepared['error']}"]
     body, mail = prepared.get("json"), prepared.get("mail")
-    lines: list[str] = []
+    lines = _call_lines(prepared)
     if isinstance(body, str) and body:
         lines += ["  JSON", *_json_lines(body)]
         if isinstance(mail, str) and mail:
             lines.append("  A mail with the same Message-ID settles it if the answer gets lost (--json shows it).")
     elif isinstance(mail, str) and mail:
         lines += ["  mail", *_mail_lines(mail)]
-    else:
+    elif not lines:
         lines += _json_lines(orjson.dumps(prepared).decode())
     return lines
+
+
+def _call_lines(prepared: JsonObject) -> list[str]:
+    """Method, address and headers, where the request has its own."""
+    method, url, headers = prepared.get("method"), prepared.get("url"), prepared.get("headers")
+    if not isinstance(method, str) or not isinstance(url, str):
+        return []
+    given = headers if isinstance(headers, dict) else {}
+    return [f"  {method} {cut(url)}", *(f"    {name}: {cut(str(value))}" for name, value in given.items())]
 
 
 def _json_lines(text: str) -> list[str]:

@@ -82,7 +82,8 @@ def abilities(subject: Subject) -> Iterator[Note]:
         if place.policy.recover.only_if_untouched and not kind.capabilities.readable:
             told = f"a ticket of {kind.name} cannot be read over its API: `only_if_untouched` says nothing there"
             yield info((*place.at, "helpdesk"), told)
-        for note in substitutes((), place.policy, kind.name, kind.capabilities):
+        able = kind.connect(place.fallback.helpdesk, settings).capabilities
+        for note in substitutes((), place.policy, kind.name, able):
             yield replace(note, path=(*place.at, "helpdesk"))
 
 

@@ -123,7 +123,8 @@ def helpdesks(subject: Subject) -> Iterator[Note]:
                 yield from known_fields(
                     at, policy.escalate.fields, kind, settings, subject.registries.fields, change=True
                 )
-            yield from substitutes(path, policy, kind.name, kind.capabilities)
+            able = kind.connect(ticket.helpdesk, settings).capabilities  # those of a webhook are what is configured
+            yield from substitutes(path, policy, kind.name, able)
 
 
 def escalations(subject: Subject) -> Iterator[Note]:

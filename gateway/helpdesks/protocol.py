@@ -25,6 +25,7 @@ class Certainty(StrEnum):
     """How well an unknown outcome can be resolved (design, effectively-once delivery)."""
 
     IDEMPOTENT_MAIL = "idempotent_mail"
+    SAME_CALL = "same_call"
     STRONG_LOOKUP = "strong_lookup"
     EVENTUAL_LOOKUP = "eventual_lookup"
     NONE = "none"

@@ -18,6 +18,7 @@ from gateway.helpdesks.osticket.settings import OsTicketSettings
 from gateway.helpdesks.otobo.kind import OTOBO, ZNUNY
 from gateway.helpdesks.protocol import Connector, HelpdeskKind
 from gateway.helpdesks.smtp.kind import SMTP
+from gateway.helpdesks.webhook.kind import WEBHOOK
 from gateway.helpdesks.zammad.kind import ZAMMAD
 from gateway.model.json import JsonValue
 
@@ -76,6 +77,7 @@ _OURS = (
     OTOBO,
     ZNUNY,
     SMTP,
+    WEBHOOK,
 )
 
 

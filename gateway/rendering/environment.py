@@ -219,6 +219,32 @@ def run(
         raise RenderFailed(name, _line(template, error), _message(error)) from None
 
 
+def evaluate(
+    name: str,
+    expression: str,
+    names: Mapping[str, object],
+    *,
+    clock: Callable[[], float],
+    limits: Limits = DEFAULT_LIMITS,
+) -> object:
+    """The value of one expression, with its type; jinja2's `Undefined` where it names what is not there.
+
+    Raises:
+        RenderFailed: whatever goes wrong.
+    """
+    template = compiled("text", name, f"{{% set value = {expression} %}}")
+    context = template.new_context(dict(names))
+    try:
+        with spending(Budget(clock, limits)):
+            for _ in template.root_render_func(context):
+                pass  # it prints nothing
+    except RecursionError:
+        raise RenderFailed(name, 0, "the template nests too deeply") from None
+    except Exception as error:  # noqa: BLE001 - as in `run`
+        raise RenderFailed(name, _line(template, error), _message(error)) from None
+    return context.vars["value"]
+
+
 def _line(template: Template, error: BaseException) -> int:
     """The template's own line on which ``error`` was raised."""
     line = 0

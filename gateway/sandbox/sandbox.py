@@ -10,6 +10,7 @@ from gateway.helpdesks.osticket.sandbox_settings import OsTicketSettings
 from gateway.helpdesks.otobo.sandbox import OtoboSandbox
 from gateway.helpdesks.otobo.sandbox_settings import OtoboSandboxSettings
 from gateway.helpdesks.smtp.sandbox import SmtpSandbox
+from gateway.helpdesks.webhook.sandbox import WebhookSandbox
 from gateway.helpdesks.zammad.sandbox import ZammadSandbox
 from gateway.helpdesks.zammad.sandbox_settings import ZammadSandboxSettings
 from gateway.model.json import JsonObject, JsonValue
@@ -51,7 +52,8 @@ class Sandbox:
         self.otobo = OtoboSandbox(self.store, otobo, clock=clock)
         self.znuny = OtoboSandbox(self.store, name="znuny", clock=clock)
         self.smtp = SmtpSandbox(self.store, clock=clock)
-        known: tuple[Double, ...] = (self.osticket, self.zammad, self.otobo, self.znuny, self.smtp)
+        self.webhook = WebhookSandbox(self.store, clock=clock)
+        known: tuple[Double, ...] = (self.osticket, self.zammad, self.otobo, self.znuny, self.smtp, self.webhook)
         self.doubles: Mapping[str, Double] = {double.name: double for double in known}
         presets = environ.get(FAULTS_VARIABLE, "")
         if presets:
@@ -64,6 +66,7 @@ class Sandbox:
         await self.znuny.close()
         await self.zammad.close()
         await self.smtp.close()
+        await self.webhook.close()
         self.store.close()
 
     def set_faults(self, faults: Mapping[str, list[Fault]]) -> None:

@@ -1,0 +1,1 @@
+"""Tickets over any HTTP API that takes JSON."""
