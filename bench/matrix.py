@@ -81,6 +81,14 @@ _OTOBO = """\
     queue: Monitoring
     customer: kunde
 """
+_SMTP = """\
+    kind: smtp
+    host: 127.0.0.1
+    port: MAIL-PORT
+    tls: none
+    from: monitoring@example.org
+    to: support@example.org
+"""
 _ZAMMAD_FIELDS = '{priority: {from: severity, table: {critical: 3 high, "*": 2 normal}}}'
 _OTOBO_FIELDS = '{priority: {from: severity, table: {critical: 5 very high, "*": 3 normal}}}'
 _OPEN = ("closed", "open")
@@ -88,6 +96,8 @@ _SUCCESSFUL = ("closed successful", "open")
 
 DESKS = (
     Desk("osticket", "osticket", _OSTICKET, "{}"),
+    Desk("smtp", "smtp", _SMTP, "{}"),
+    Desk("smtp, drops copies", "smtp", _SMTP + "    deduplicates: true\n", "{}", {"deduplicates": True}),
     Desk("zammad", "zammad", _ZAMMAD, _ZAMMAD_FIELDS, {"attributes": ["gateway_key"]}, _OPEN, "3 high"),
     Desk("zammad, by message id", "zammad", _ZAMMAD, _ZAMMAD_FIELDS, {"attributes": []}, _OPEN, "3 high"),
     Desk("zammad, older", "zammad", _ZAMMAD, _ZAMMAD_FIELDS, {"release": "older"}, _OPEN, "3 high"),

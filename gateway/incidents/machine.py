@@ -400,7 +400,9 @@ def _report(case: _Case) -> Transition:
         return _relapse(case, case.reusable) if case.reusable is not None else _opened(case)
     if case.event.kind is not Kind.MESSAGE:
         return _repeat(case, incident)
-    counted = replace(_touched(case, incident), occurrences=incident.occurrences + 1)
+    of_problem = any(member.in_problem for member in incident.members)
+    seen = 0 if of_problem else 1  # what somebody writes about a problem is none of its occurrences
+    counted = replace(_touched(case, incident), occurrences=incident.occurrences + seen)
     wish = case.wish(ActionKind.APPEND, Purpose.NOTE, quiet=False, reopen=True)
     if counted.state is not IncidentState.PENDING:
         return Transition(counted, Reason.NOTED, (wish,))

@@ -233,6 +233,13 @@ def test_every_further_message_is_appended_aloud_and_reopens() -> None:
     assert results[1].wishes == (Wish(ActionKind.APPEND, Purpose.NOTE, quiet=False, reopen=True),)
 
 
+def test_what_somebody_writes_about_a_problem_is_none_of_its_occurrences() -> None:
+    memory = Memory()
+    memory.send(problem(), 0.0)
+    counts = [memory.send(event, now).incident for event, now in ((other(Kind.MESSAGE), 1.0), (problem(), 2.0))]
+    assert [incident.occurrences for incident in counts if incident is not None] == [1, 2]
+
+
 @pytest.mark.parametrize("kind", [Kind.RAW, Kind.INFORMATION])
 def test_repeated_information_and_unreadable_payloads_are_counted(kind: Kind) -> None:
     memory = Memory()

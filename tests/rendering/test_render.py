@@ -53,6 +53,8 @@ CASES: dict[str, tuple[Event, Purpose, str, int, float]] = {
     "generic-files": (FILES, Purpose.PROBLEM, "generic", 1, 0),
     "mail-first": (MAIL, Purpose.PROBLEM, "mail", 1, 0),
     "mail-reply": (MAIL, Purpose.NOTE, "mail", 2, 60),
+    "mail-into-alert": (MAIL, Purpose.NOTE, "alert", 2, 60),
+    "mail-into-alert-plain": (replace(MAIL, html=""), Purpose.NOTE, "alert", 2, 60),
     "mail-reply-plain": (replace(MAIL, html="", to=(), cc=()), Purpose.REPEAT, "mail", 2, 60),
     "mail-answer-below": (MAIL_BELOW, Purpose.NOTE, "mail", 2, 60),
     "mail-recovery": (replace(MAIL, kind=Kind.RECOVERY), Purpose.RECOVERY, "mail", 2, 600),

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, Field, model_validator
 
-from gateway.config.models import HttpHelpdeskSettings, Section
+from gateway.config.models import HttpHelpdeskSettings, Section, expression
 from gateway.config.values import SecretText, Size
 
 
@@ -137,6 +137,13 @@ class WebService(HttpHelpdeskSettings):
         description="Largest request, as set for the web service (`MaxLength`, in bytes of the body).",
     )
     max_attachment: Size = Field(default=25 * 2**20, gt=0, description="Largest file that is sent.")
+
+    subject_number: Annotated[str, AfterValidator(expression)] = Field(
+        default=r"(?i)ticket#\s{0,2}([0-9]{4,20})",
+        description="RE2 expression for a ticket's number in the subject of a mail; its first group, if it has one, is the "
+        "number. It counts only for who takes part in that ticket. The default takes `[Ticket#2026112210000004]`; another "
+        "`Ticket::Hook` needs another one. Empty: numbers in subjects do not count.",
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -4,6 +4,7 @@ import base64
 
 import orjson
 import pytest
+import re2
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -217,3 +218,17 @@ def test_files_that_do_not_fit_into_one_request_follow_and_what_fits_nowhere_is_
 def test_a_draft_that_fits_is_not_split() -> None:
     draft = TicketDraft("t", "text", attachments=(attachment("a", b"a"),))
     assert connector().split(ActionKind.CREATE, draft) == (draft,)
+
+
+@pytest.mark.parametrize(
+    ("subject", "number"),
+    [
+        ("Re: [Ticket#2026112210000004] disk full", "2026112210000004"),
+        ("AW: [ticket# 2026112210000004]", "2026112210000004"),
+        ("my ticket is old, 2026", ""),
+    ],
+)
+@pytest.mark.parametrize("kind", ["otobo", "znuny"])
+def test_the_number_of_a_ticket_is_known_in_a_subject(kind: str, subject: str, number: str) -> None:
+    found = re2.search(settings(kind=kind).subject_number, subject)
+    assert (found[1] if found else "") == number
