@@ -54,7 +54,7 @@ _DESKS = {
         """\
     kind: zammad
     url: {sandbox}/zammad
-    auth: {{token: sandbox-token}}
+    auth: {{token: {key}}}
     customer: monitoring@example.org
     sandbox: true""",
         ", fields: {group: Users}",

@@ -159,7 +159,7 @@ def word(digest: Incident, rows: Sequence[StormRow], due_at: float, policy: Poli
     wish = Wish(
         last,
         Purpose.RELAPSE if is_back else Purpose.JOINED if is_new else Purpose.REPEAT,
-        quiet=not is_back and all(row.is_over for row in changed),
+        quiet=not is_back and all(row.is_ending for row in changed),
         reopen=is_back,
     )
     return Word(again, Reason.STORM_TOLD, wish, _table(digest, rows, changed, policy), changed)

@@ -73,6 +73,11 @@ class StormRow:
         return self.state is IncidentState.CLOSED
 
     @property
+    def is_ending(self) -> bool:
+        """Whether it has recovered, at least for now."""
+        return self.state in {IncidentState.CLOSED, IncidentState.RECOVERING}
+
+    @property
     def words(self) -> str:
         """How it stands, for people."""
         if self.is_over:

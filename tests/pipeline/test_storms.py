@@ -25,6 +25,7 @@ from gateway.model.receipt import NewReceipt, Parsed
 from gateway.model.storm import StormRow
 from gateway.processing import process
 from gateway.ruleset import Ruleset, build_ruleset
+from tests.journal.builders import a_ticket, deliver, die
 from tests.pipeline.works import CONFIG
 
 pytestmark = pytest.mark.anyio
@@ -258,6 +259,41 @@ async def test_what_flaps_and_what_gets_worse_is_told_by_its_row(folder: Path) -
         await world.send("h03", kind)
         await world.wait(20)
     assert any("flapping" in word for word in world.words())
+
+
+async def test_a_word_is_loud_if_something_is_new_or_worse_and_quiet_if_all_of_it_is_good_news(folder: Path) -> None:
+    world = played(folder, "recover: {hold: 5m}")
+    await world.come(*hosts(5))
+    await world.wait(10)
+    await world.send("h03", Kind.RECOVERY)
+    await world.wait(61)
+    await world.send("h04", severity=Severity.CRITICAL)
+    await world.wait(61)
+    digest = world.digests[0].id
+    assert [action.draft.quiet for action in world.actions if action.incident == digest] == [False, True, False]
+
+
+async def test_what_joined_a_digest_whose_create_was_dropped_is_taken_off_it_and_the_storm_goes_on_in_another(
+    folder: Path,
+) -> None:
+    world = played(folder)
+    await world.come(*hosts(5))
+    await world.wait(6)
+    [digest] = world.digests
+    while claimed := await world.journal.claim_actions("desk", limit=10, now=world.now, lease=60.0):
+        for action in claimed:
+            if action.incident == digest.id:
+                await die(world.journal, action)
+                await world.journal.drop([action.id], now=world.now, who="ann")
+            else:
+                await deliver(world.journal, action, ticket=a_ticket(action.id))
+    assert await world.send("h03") is JOINED
+    assert Reason.DETACHED in world.fired_lines[-3:]
+    assert await world.send("h04", Kind.RECOVERY) is Reason.RECOVERED
+    await world.wait(61)
+    assert len(world.digests) == 2
+    assert sorted(len(rows) for rows in (await world.rows()).values()) == [1, 2]
+    assert "1 open, 0 recovered" in world.words()[-1]
 
 
 async def test_messages_of_people_have_tickets_of_their_own_and_do_not_count(folder: Path) -> None:
