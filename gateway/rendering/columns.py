@@ -8,7 +8,7 @@ from jinja2 import TemplateError, nodes
 
 from gateway.model.json import JsonValue
 from gateway.model.plan import Plan
-from gateway.rendering.environment import ENVIRONMENTS, Format, RenderFailed
+from gateway.rendering.environment import Format, parsed
 from gateway.routing.lookups import references
 
 _METHODS = frozenset({"get", "items", "keys", "values"})
@@ -37,8 +37,8 @@ def named_columns(format: Format, text: str) -> tuple[Named, ...]:  # noqa: A002
     if "lookup" not in text:
         return ()
     try:
-        tree = ENVIRONMENTS[format].parse(text)
-    except (TemplateError, RenderFailed, RecursionError):
+        tree = parsed(format, text)
+    except (TemplateError, RecursionError):
         return ()
     assigned = {node.name for node in tree.find_all(nodes.Name) if node.ctx != "load"}
     found: dict[Named, None] = {}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 from jinja2 import TemplateError as JinjaError
@@ -12,7 +13,7 @@ from gateway.model.json import JsonValue
 from gateway.model.plan import Plan, Policy, Template, TicketSpec
 from gateway.rendering import builtin
 from gateway.rendering.context import FIELDS, NAMES
-from gateway.rendering.environment import ENVIRONMENTS, Format, RenderFailed, compiled
+from gateway.rendering.environment import ENVIRONMENTS, Format, RenderFailed, compiled, parsed
 from gateway.rendering.language import near
 
 Folders: TypeAlias = Mapping[str, Mapping[str, str]]
@@ -61,17 +62,30 @@ def check_template(
     path: tuple[str | int, ...] = (),
 ) -> list[TemplateError]:
     """What is wrong with a template before it ever runs: syntax, unknown filters, unknown variables and fields."""
+    faults = _faults(format, template.text) if "{" in template.text else ()  # else it is a constant
+    return [TemplateError(template.name, line, message, hint, path) for line, message, hint in faults]
+
+
+@lru_cache(maxsize=1024)  # several routes use one folder, and what lint has seen is compiled again for the rules
+def _faults(format_: Format, text: str) -> tuple[tuple[int, str, str], ...]:
+    """Line, message and hint of each fault."""
     try:
-        compiled(format, template.name, template.text)
-        tree = ENVIRONMENTS[format].parse(template.text)
-        unknown = meta.find_undeclared_variables(tree) - NAMES - set(ENVIRONMENTS[format].globals)
+        compiled(format_, "", text)
+        tree = parsed(format_, text)
+        unknown = _undeclared(tree) - NAMES - set(ENVIRONMENTS[format_].globals)
     except RenderFailed as failed:
         message, _, hint = failed.message.partition("; ")
-        return [TemplateError(template.name, failed.line, message, hint, path)]
+        return ((failed.line, message, hint),)
     except JinjaError as error:
-        return [TemplateError(template.name, 0, str(error), "", path)]
-    faults = [*_unknown_names(tree, unknown), *_unknown_fields(tree)]
-    return [TemplateError(template.name, line, message, hint, path) for line, message, hint in sorted(faults)]
+        return ((0, str(error), ""),)
+    return tuple(sorted([*_unknown_names(tree, unknown), *_unknown_fields(tree)]))
+
+
+def _undeclared(tree: nodes.Template) -> set[str]:
+    """The variables that must come from outside. Finding out which of those that are assigned somewhere takes time."""
+    used = {node.name for node in tree.find_all(nodes.Name) if node.ctx == "load"}
+    assigned = {node.name for node in tree.find_all(nodes.Name) if node.ctx != "load"}
+    return meta.find_undeclared_variables(tree) if used & assigned else used
 
 
 def _unknown_names(tree: nodes.Template, unknown: set[str]) -> Iterator[tuple[int, str, str]]:

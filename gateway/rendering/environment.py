@@ -111,6 +111,14 @@ class Sandbox(ImmutableSandboxedEnvironment):
         check(template, filters=self.filters, tests=self.tests)
         return charged(template)
 
+    def tree(self, text: str) -> nodes.Template:
+        """A template's syntax tree, which is not to be changed.
+
+        Raises:
+            TemplateSyntaxError: if it is none of ours.
+        """
+        return self._parse(text, None, FILENAME)
+
     def getattr(self, obj: object, attribute: str) -> object:
         """``obj.attribute`` in a template."""
         if isinstance(obj, Undefined):
@@ -172,10 +180,16 @@ ENVIRONMENTS: dict[str, Sandbox] = {"text": Sandbox("text"), "html": Sandbox("ht
 """By format."""
 
 
+@lru_cache(maxsize=64)
+def parsed(format: Format, text: str) -> nodes.Template:  # noqa: A002 - the word of the configuration
+    """A template's syntax tree, from a cache: what is checked is compiled next."""
+    return ENVIRONMENTS[format].tree(text)
+
+
 @lru_cache(maxsize=1024)
 def _compiled(format: Format, text: str) -> Template:  # noqa: A002 - the word of the configuration
     environment = ENVIRONMENTS[format]
-    code = environment.compile(text, name=None, filename=FILENAME)
+    code = environment.compile(parsed(format, text), name=None, filename=FILENAME)
     return Template.from_code(environment, code, environment.make_globals(None))
 
 
