@@ -60,6 +60,7 @@ helpdesks:
     auth: {{api_key: 5A4DB0C05A4DB0C05A4DB0C05A4DB0C0}}
     requester: {{name: Monitoring, email: monitoring@example.org}}
     sandbox: true
+    limits: {{creates: off}}
 routes:
   - name: all
 {action}

@@ -35,7 +35,7 @@ helpdesks:
     auth: {{api_key: {key}}}
     requester: {{name: Monitoring, email: monitoring@example.org}}
     sandbox: true
-    limits: {{concurrency: 4}}
+    limits: {{concurrency: 4, creates: off}}
 routes:
   - name: all
 {action}

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -50,6 +51,7 @@ from gateway.receive.smtp.mailroom import Mailroom
 from gateway.receive.smtp.server import MailServer, hostname_of
 from gateway.receive.spool import Spool, prepare, socket_path, spool_path
 from gateway.receive.whole import Whole
+from gateway.rendering.brake import FOLDER, brake_words
 from gateway.routing.silences import compile_silences
 from gateway.ruleset import Ruleset, build_ruleset, configured_keys
 from gateway.watching import Watch
@@ -260,6 +262,7 @@ class Gateway:
                 "breaker": delivery.breaker.value,
                 "paused": delivery.pauses.told,
                 "paused_by": delivery.pauses.by,
+                "braked": delivery.brake.holds,
                 "shadow": self.rules.shows_only(name),
             }
             for name, (delivery, _, _) in self._deliveries.items()
@@ -278,6 +281,8 @@ class Gateway:
         for name, (delivery, _, _) in self._deliveries.items():
             if self.rules.shows_only(name):
                 notes[f"helpdesk {name}"] = "in shadow mode: nothing is written to it"
+            if delivery.brake.holds:
+                notes[f"helpdesk {name}"] = f"{delivery.brake.waiting} new tickets are held back (limits.creates)"
             if delivery.pauses.stands():
                 notes[f"helpdesk {name}"] = f"paused {delivery.pauses.told}"
             elif delivery.breaker is not BreakerState.CLOSED:
@@ -368,6 +373,7 @@ class Gateway:
             self.journal,
             http,
             self._observer,
+            words=partial(brake_words, self.config.templates.get(FOLDER, {})),
             clock=self._clock,
             reachable=lambda other: other in self._deliveries and not self.rules.shows_only(other),
         )
@@ -610,7 +616,9 @@ class _Observer:
         elif what in _BREAKER:
             metrics.breaker(name, _BREAKER[what])
         log = structlog.get_logger()
-        (log.error if what in {"paused", "breaker_open", "no_room"} else log.info)(what, helpdesk=name, detail=detail)
+        (log.error if what in {"paused", "breaker_open", "no_room", "brake"} else log.info)(
+            what, helpdesk=name, detail=detail
+        )
 
 
 async def serve_until_stopped(

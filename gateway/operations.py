@@ -44,6 +44,10 @@ class Desk(Protocol):
         """Go on; False if it did not stand still."""
         ...
 
+    async def release(self, until: float) -> None:
+        """Let all creates go that are queued up to an instant, whatever the brake says."""
+        ...
+
 
 class Refused(Exception):
     """What was asked cannot be done; the message says why, for people.
@@ -154,6 +158,20 @@ class Operations:
         state = await self._journal.helpdesk_state(helpdesk)
         await self._journal.save_helpdesk_state(resumed(state, now=now))
         return state.paused_since is not None
+
+    async def release(self, helpdesk: str, *, until: float) -> None:
+        """Let all creates of a helpdesk go that are queued up to an instant, whatever `limits.creates` says.
+
+        Raises:
+            Refused: there is no such helpdesk.
+        """
+        self._known(helpdesk)
+        desk = self._desks(helpdesk)
+        if desk is not None:
+            await desk.release(until)
+            return
+        state = await self._journal.helpdesk_state(helpdesk)
+        await self._journal.save_helpdesk_state(replace(state, free_until=max(until, state.free_until)))
 
     def _known(self, helpdesk: str) -> None:
         names = self._rules().config.helpdesks

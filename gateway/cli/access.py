@@ -160,6 +160,13 @@ class Operating:
         else:
             await self._ask("/helpdesk/pause", {"helpdesk": helpdesk, "who": operator(), "why": why})
 
+    async def release(self, helpdesk: str, longer: float) -> None:
+        """See `Operations.release`: what is queued until so many seconds from now."""
+        if self._local is not None:
+            await self._local.release(helpdesk, until=time.time() + longer)
+        else:
+            await self._ask("/helpdesk/release", {"helpdesk": helpdesk, "longer": longer})
+
     async def resume(self, helpdesk: str) -> bool:
         """See `Operations.resume`."""
         if self._local is not None:

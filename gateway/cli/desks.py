@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.cli.access import reading, running
-from gateway.cli.common import moment
+from gateway.cli.common import counted, moment
 from gateway.config.config import Config
 from gateway.delivery.pauses import told
 from gateway.journal.locate import journal_path
@@ -18,6 +18,7 @@ class DeskState:
     name: str
     kind: str
     waiting: int
+    held: int
     paused: str
     paused_since: float | None
     breaker: str
@@ -60,4 +61,7 @@ def _desk(config: Config, name: str, state: HelpdeskState, counts: Counts | None
     if paused:
         stands = f"paused since {moment(state.paused_since)} {paused}"
     waiting = counts.actions_waiting.get(name, 0) if counts is not None else 0
-    return DeskState(name, settings.kind, waiting, paused, state.paused_since, breaker, settings.shadow, stands)
+    held = counts.held.get(name, 0) if counts is not None else 0
+    if held:
+        stands += f"; {counted(held, 'new ticket')} held back by limits.creates"
+    return DeskState(name, settings.kind, waiting, held, paused, state.paused_since, breaker, settings.shadow, stands)

@@ -48,7 +48,7 @@ def list_receipts(
         show_json(lines)
         return
     rows = [
-        (line.source, line.reason or line.status.value, line.ticket or ("(shadow)" if line.shadow else "-"))
+        (line.source, line.reason or line.status.value, line.ticket or (f"({line.remark})" if line.remark else "-"))
         for line in lines
     ]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]

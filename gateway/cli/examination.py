@@ -86,6 +86,11 @@ def _journal(config: Config) -> Iterator[Finding]:
     status, counts = run(look())
     yield from _gateway(config, status)
     yield from _waiting(counts, alive=status is not None)
+    for name, number in counts.held.items():
+        what = f"{counted(number, 'new ticket')} for helpdesk {name} held back: more were due than its limits.creates"
+        yield Finding(
+            "brake", Mark.FAULT, what, f"look at `events ls`; `ticket-gateway helpdesk release {name}` lets them go"
+        )
     dead = counts.dead_receipts + counts.dead_actions
     blocked = f", {counted(counts.blocked_actions, 'action')} behind them" if counts.blocked_actions else ""
     if dead:

@@ -151,6 +151,34 @@ def resume(name: str | None, config_path: Path, *, as_json: bool) -> None:
     sys.exit(0 if stood else 1)
 
 
+@helpdesk.command()
+@click.argument("name", required=False)
+@click.option("--for", "length", default="", metavar="TIME", help="Also what comes within this time: 30m, 2h.")
+@config_option
+@json_option
+def release(name: str | None, length: str, config_path: Path, *, as_json: bool) -> None:
+    """Let the tickets go that the brake of helpdesk NAME holds back (`limits.creates`). It counts anew from then on."""
+    from gateway.cli.access import operating  # noqa: PLC0415 - keeps other verbs fast
+    from gateway.config.values import duration  # noqa: PLC0415 - as above
+
+    config = load_config(config_path)
+    chosen = _chosen(config, name)
+    try:
+        longer = duration(length) if length else 0.0
+    except ValueError as error:
+        raise click.UsageError(f"--for: {error}") from None
+
+    async def work() -> None:
+        async with operating(config) as operations:
+            await operations.release(chosen, longer)
+
+    run(work())
+    if as_json:
+        show_json({"helpdesk": chosen, "released": True, "for": longer})
+    else:
+        show(f"{chosen}: what was held back goes out" + (f", and what comes within {length}" if length else ""))
+
+
 def _asked(config: "Config", name: str, work: "Callable[[Http], Awaitable[T]]") -> T:
     from gateway.helpdesks.http import HelpdeskHttp  # noqa: PLC0415 - keeps other verbs fast
 

@@ -233,7 +233,9 @@ def _action(action: ActionView) -> list[str]:
         lines += [f"  {name}: {Reason(name).explain()}" for name in (*action.flags, Reason.SHADOW.value)]
         return [*lines, f"  marker {action.marker}, action {action.id}"]
     stands = _STANDS[action.status]
-    if action.status is ActionStatus.QUEUED and action.not_before:
+    if action.status is ActionStatus.QUEUED and action.reason is Reason.HELD_BY_BRAKE:
+        stands = "held back by the brake"
+    elif action.status is ActionStatus.QUEUED and action.not_before:
         stands += f", not before {moment(action.not_before)}"
     if action.status is ActionStatus.SKIPPED and action.reason is Reason.FELL_BACK:
         stands = f"fell back {action.detail}"

@@ -23,7 +23,7 @@ from gateway.config.listen import listens, parse_listen
 from gateway.config.models import Auth, HttpHelpdeskSettings
 from gateway.config.problems import Level, Path, Problem, did_you_mean, in_order
 from gateway.config.subject import Check, Note, Subject, error, info, warning
-from gateway.config.values import Secret
+from gateway.config.values import Secret, rate_text
 from gateway.receive.smtp.mailroom import recipients_of
 
 __all__ = ["CHECKS", "Subject", "check", "secrets_in"]
@@ -222,6 +222,16 @@ def helpdesk_addresses(subject: Subject) -> Iterator[Note]:
             helpdesk.ticket_url.format(number="1", id="1")
         except (KeyError, IndexError, ValueError, AttributeError):
             yield error((*path, "ticket_url"), "only {number} and {id} can stand in braces here")
+        if not helpdesk.shadow and not helpdesk.sandbox:
+            limit = helpdesk.limits.creates
+            told = (
+                f"at most {rate_text(limit)} new tickets (limits.creates)"
+                if limit
+                else "no brake (limits.creates: off)"
+            )
+            yield info(
+                path, told, "what is more waits and is told" if limit else "a flood of alarms is a flood of tickets"
+            )
         if helpdesk.shadow:
             yield info(
                 (*path, "mode"), "what would be written to this helpdesk is only shown", "take it out to make tickets"

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from gateway.config.route_tests import RouteTest
 from gateway.config.section import Section as Section  # noqa: PLC0414 - the settings of kinds take it from here
-from gateway.config.values import Duration, Rate, Secret, SecretText, Size
+from gateway.config.values import Duration, Rate, RateLimit, RateOrOff, Secret, SecretText, Size
 from gateway.model.message_ids import LEAST_KEY
 
 NOT_BUILT_YET: dict[str, str] = {
@@ -319,6 +319,11 @@ class Limits(Section):
 
     concurrency: int = Field(default=4, ge=1, le=64, description="Calls at one time.")
     rate: Rate | None = Field(default=None, description="Calls per time; default: no limit.")
+    creates: RateOrOff = Field(
+        default=RateLimit(200, 3600),
+        description="The hard brake: new tickets per time. What is more waits in its order (`held_by_brake`), one ticket tells "
+        "people, and an alarm rings; nothing is lost. `off`: no brake.",
+    )
     timeout: Duration = Field(default=30.0, gt=0, le=600, description="Total time of one call.")
     settle: Duration = Field(
         default=90.0,

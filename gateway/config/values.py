@@ -81,6 +81,23 @@ def rate(value: object) -> RateLimit:
     return RateLimit(float(match[1]), _SECONDS[match[2]])
 
 
+def rate_or_off(value: object) -> RateLimit | None:
+    """A rate, or None for ``off``.
+
+    Raises:
+        ValueError: with the accepted forms.
+    """
+    if value is None or value == "off":
+        return None
+    try:
+        limit = rate(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is no rate; write a number per unit: 200/h, 2000/d; or off") from None
+    if limit.count < 1:
+        raise ValueError(f"{value!r}: at least one; write off for no limit, or pause the helpdesk")
+    return limit
+
+
 def rate_text(limit: RateLimit) -> str:
     """A rate as it is written in the file: ``10/s``."""
     unit = next(unit for unit, seconds in _SECONDS.items() if seconds == limit.per)
@@ -134,6 +151,13 @@ Rate = Annotated[
     RateLimit,
     BeforeValidator(rate),
     WithJsonSchema({"type": "string", "description": "A number per unit of time.", "examples": ["10/s"]}),
+]
+RateOrOff = Annotated[
+    RateLimit | None,
+    BeforeValidator(rate_or_off),
+    WithJsonSchema(
+        {"type": "string", "description": "A number per unit of time, or off.", "examples": ["200/h", "off"]}
+    ),
 ]
 SecretText = Annotated[
     Secret,

@@ -4,11 +4,11 @@ It is remembered in the journal, so that it outlives a restart. What was refused
 operator has paused stands still until an operator says otherwise.
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from gateway.journal.protocol import HelpdeskState, Journal, JournalFull
+from gateway.delivery.memory import Memory
+from gateway.journal.protocol import HelpdeskState
 from gateway.model.reasons import Reason
 
 PAUSED_PROBE = 60.0
@@ -45,57 +45,47 @@ class Pauses:
 
     def __init__(
         self,
-        name: str,
-        journal: Journal,
+        memory: Memory,
         tell: Callable[[str, str], None],
         *,
         clock: Callable[[], float],
         ask_every: float,
     ) -> None:
         """``tell`` is given ``paused`` or ``resumed`` and why; ``ask_every`` are seconds between probes at most."""
-        self._journal = journal
+        self._memory = memory
         self._tell = tell
         self._clock = clock
         self._ask_every = min(PAUSED_PROBE, ask_every)
-        self._state = HelpdeskState(name)
         self._next_probe = 0.0
-        self._saved = True
-        self._known = False
-        self._lock = asyncio.Lock()
 
     def stands(self) -> bool:
         """True while nothing is to be sent."""
-        return self._state.paused_since is not None
+        return self._memory.state.paused_since is not None
 
     @property
     def told(self) -> str:
         """By whom and why the queue stands still; empty if it does not."""
-        return told(self._state)
+        return told(self._memory.state)
 
     @property
     def by(self) -> str:
         """The operator by whose word it stands still; empty if there is none."""
-        return self._state.paused_by
+        return self._memory.state.paused_by
 
     @property
     def total(self) -> float:
         """Seconds of all earlier pauses."""
-        return self._state.paused_total
+        return self._memory.state.paused_total
 
     async def load(self) -> None:
         """Read what was remembered, once."""
-        async with self._lock:
-            if self._known:
-                return
-            self._state = await self._journal.helpdesk_state(self._state.name)
-            self._known = True
-            if self.stands():
-                self._tell("paused", self.told)
+        if await self._memory.load() and self.stands():
+            self._tell("paused", self.told)
 
     async def pause(self, by: str, why: str) -> None:
         """Stand still by an operator's word; durable when this returns."""
         await self.load()
-        await self._become(paused(self._state, now=self._clock(), why=why, by=by))
+        await self._memory.become(paused(self._memory.state, now=self._clock(), why=why, by=by))
         self._tell("paused", self.told)
 
     async def resume(self) -> bool:
@@ -103,7 +93,7 @@ class Pauses:
         await self.load()
         if not self.stands():
             return False
-        await self._become(resumed(self._state, now=self._clock()))
+        await self._memory.become(resumed(self._memory.state, now=self._clock()))
         self._tell("resumed", "")
         return True
 
@@ -112,9 +102,8 @@ class Pauses:
         if self.stands():
             return
         now = self._clock()
-        self._state = paused(self._state, now=now, why=detail or Reason.AUTH_BROKEN.value)
+        self._memory.soon(paused(self._memory.state, now=now, why=detail or Reason.AUTH_BROKEN.value))
         self._next_probe = now + self._ask_every
-        self._saved = False
         self._tell("paused", detail)
 
     def probe_due(self, now: float) -> bool:
@@ -128,21 +117,6 @@ class Pauses:
         self._next_probe = now + self._ask_every
         if not worked or self.by or not self.stands():
             return
-        self._state = resumed(self._state, now=now)
-        self._saved = False
-        await self.save()
+        self._memory.soon(resumed(self._memory.state, now=now))
+        await self._memory.save()
         self._tell("resumed", "")
-
-    async def save(self) -> None:
-        """Write down what is not on disk yet; with a full disk it is tried again with the next round."""
-        if self._saved:
-            return
-        self._saved = True
-        try:
-            await self._journal.save_helpdesk_state(self._state)
-        except JournalFull:
-            self._saved = False
-
-    async def _become(self, state: HelpdeskState) -> None:
-        await self._journal.save_helpdesk_state(state)
-        self._state, self._saved = state, True

@@ -10,13 +10,16 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol, TypeVar
 
 from gateway.config.models import HelpdeskSettings
 from gateway.config.values import RateLimit, duration_text
+from gateway.delivery.brake import Brake
 from gateway.delivery.breaker import Breaker, BreakerState
 from gateway.delivery.coalescing import merge_of
 from gateway.delivery.fallback import fallback_of, falls_back, has_waited
+from gateway.delivery.memory import Memory
 from gateway.delivery.pauses import Pauses
 from gateway.delivery.schedule import Next, after_call, after_look_up, too_old
 from gateway.delivery.shadow import imagined, left_open, shown, without_ticket
@@ -34,11 +37,15 @@ from gateway.journal.protocol import (
     Merge,
 )
 from gateway.model.action import Action, ActionKind, ActionStatus, NewAction, Outcome, OutcomeKind
+from gateway.model.brake import Words
 from gateway.model.incident import TicketRef
 from gateway.model.reasons import Reason
+from gateway.rendering.brake import brake_words
 
 T = TypeVar("T")
 
+PLAIN_WORDS = partial(brake_words, {})
+"""Tells of the brake without a template."""
 LONGEST_INTENT = 4.0
 """Seconds: an intent that waited longer for its turn is not called any more (the design allows 5)."""
 SHORT_CALL = 1.0
@@ -119,12 +126,14 @@ class Delivery:
         http: Http,
         watcher: Watcher,
         *,
+        words: Words = PLAIN_WORDS,
         clock: Callable[[], float] = time.time,
         draw: Callable[[], float] = random.random,
         reachable: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        """``clock`` gives the instant, ``draw`` the jitter: a number from [0, 1).
+        """``words`` finds those of the ticket that tells of the brake.
 
+        ``clock`` gives the instant, ``draw`` the jitter: a number from [0, 1).
         ``reachable`` is true for the names of helpdesks that a ticket may fall back to.
         """
         self._connector = connector
@@ -147,10 +156,19 @@ class Delivery:
         self._average = 0.0
         self._due: list[float] = []
         self._proven_absent: set[str] = set()
-        self._pauses = Pauses(
-            connector.name,
+        self._memory = Memory(connector.name, journal)
+        self._brake = Brake(
+            connector,
+            None if settings.shadow else settings.limits.creates,
             journal,
-            lambda what, detail: watcher.helpdesk(connector.name, what, detail),
+            self._memory,
+            words,
+            self._tell,
+            clock=clock,
+        )
+        self._pauses = Pauses(
+            self._memory,
+            self._tell,
             clock=clock,
             ask_every=settings.limits.retry_most,
         )
@@ -175,6 +193,16 @@ class Delivery:
         """Send nothing more, by an operator's word, until `resume`; calls that are under way end. Durable when this returns."""
         await self._pauses.pause(by, why)
 
+    @property
+    def brake(self) -> Brake:
+        """What holds creates back."""
+        return self._brake
+
+    async def release(self, until: float) -> None:
+        """Let all creates go that are queued up to an instant; durable when this returns."""
+        await self._brake.release(until)
+        self.wake()
+
     async def resume(self) -> bool:
         """Go on; False if the queue did not stand still."""
         stood = await self._pauses.resume()
@@ -193,6 +221,8 @@ class Delivery:
             not self._ready
             or self._stopping
             or self._settings.shadow
+            or self._brake.holds
+            or self._brake.left == 0
             or self._pauses.stands()
             or self._bucket is not None
             or self._breaker.state is not BreakerState.CLOSED
@@ -207,6 +237,7 @@ class Delivery:
         except Exception:  # noqa: BLE001 - the usual way prepares it again and sets it aside with the reason
             return None
         deadline = now + LONGEST_INTENT + self._limits.timeout
+        self._brake.took(1)
         return FirstCall(self, action, order, Intent(new.id, request, now, deadline, deadline + self._limits.settle))
 
     async def ask(self, question: Callable[[], Awaitable[T]]) -> T | None:
@@ -265,7 +296,7 @@ class Delivery:
     async def _round(self) -> bool:
         """Start what may be started; True if there may be more at once."""
         now = self._clock()
-        await self._pauses.save()
+        await self._memory.save()
         await self._fall_back_overdue(now)
         if self._pauses.stands():
             if self._pauses.probe_due(now):
@@ -280,12 +311,16 @@ class Delivery:
             room = min(room, self._bucket.ready())
         if room <= 0:
             return False
+        await self._brake.look()
         actions = await self._journal.claim_actions(
             self._connector.name,
             limit=room,
             now=now,
             lease=self._limits.timeout + 30.0,
+            creates=self._brake.left,
+            free_until=self._brake.free_until,
         )
+        self._brake.took(sum(action.kind is ActionKind.CREATE for action in actions))
         if self._pauses.stands():  # an operator was faster
             await self._give_back(actions)
             return False
@@ -294,6 +329,9 @@ class Delivery:
             if self._bucket is not None:
                 self._bucket.take()
         return len(actions) == room and not self._running
+
+    def _tell(self, what: str, detail: str) -> None:
+        self._watcher.helpdesk(self._connector.name, what, detail)
 
     async def _give_back(self, actions: Sequence[Action]) -> None:
         for action in actions:
@@ -550,7 +588,7 @@ class Delivery:
                 action, self._named(outcome.ticket)
             )  # it exists; who waits for it need not wait for us
         await self._record(action, outcome, following, seconds, burnt=not paused, to=to)
-        await self._pauses.save()
+        await self._memory.save()
         # A limit that concerns one requester says nothing of the helpdesk's health.
         failed = outcome.kind in FAILURES and outcome.reason is not Reason.RATE_LIMITED
         before = self._breaker.state

@@ -46,6 +46,7 @@ _TICKET_GONE = frozenset(
         Reason.DETACHED.value,
         Reason.HELPDESK_CHANGED.value,
         Reason.NOT_CONFIRMED.value,
+        Reason.RECOVERED_WHILE_HELD.value,
         Reason.FORGOTTEN.value,
     }
 )

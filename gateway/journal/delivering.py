@@ -14,6 +14,7 @@ from gateway.journal.rows import (
     draft_to_json,
     dumps,
     elsewhere_from_json,
+    give_reason,
     listed,
     texts,
     ticket_from_json,
@@ -33,8 +34,10 @@ _SEEN = """
 SELECT requester FROM requester WHERE helpdesk = ? AND requester IN (SELECT value FROM json_each(?))
 """
 _DUE = """
-SELECT id, kind, status, requester, incident FROM action
+SELECT id, kind, status, requester, incident,
+    status = 'queued' AND queued_at > :free AND kind = 'create' AND substr(cause, 1, 6) != 'brake/' AS counts FROM action
 WHERE helpdesk = :helpdesk AND status IN ('queued', 'unknown') AND not_before <= :now
+    AND NOT (:braked AND kind = 'create' AND status = 'queued' AND queued_at > :free AND substr(cause, 1, 6) != 'brake/')
     AND NOT (kind = 'create' AND status = 'queued' AND requester IN (SELECT value FROM json_each(:busy)))
     AND id NOT IN (SELECT value FROM json_each(:taken))
 ORDER BY not_before, number LIMIT :limit
@@ -49,11 +52,15 @@ def due(
     now: float,
     taken: Collection[str],
     creating: Collection[str],
+    creates: int | None = None,
+    free_until: float = 0.0,
 ) -> list[sqlite3.Row]:
     """The actions that may be given out now, those that are due longest first.
 
-    ``taken`` are ids that are claimed already, ``creating`` the requesters for whom a create is claimed.
+    ``taken`` are ids that are claimed already, ``creating`` the requesters for whom a create is claimed. ``creates`` and
+    ``free_until`` are as in `Journal.claim_actions`.
     """
+    left = limit if creates is None else creates
     busy = {row[0] for row in connection.execute(_BUSY, (helpdesk,))} | {name for name in creating if name}
     busy -= _seen(connection, helpdesk, busy)
     chosen: list[str] = []
@@ -67,6 +74,8 @@ def due(
                 "busy": dumps(list(busy)).decode(),
                 "taken": dumps(list(excluded)).decode(),
                 "limit": limit - len(chosen),
+                "braked": left <= 0,
+                "free": free_until,
             },
         ).fetchall()
         if not page:
@@ -75,6 +84,9 @@ def due(
             careful = row["kind"] == "create" and row["requester"] != ""
             if careful and row["status"] == "queued" and row["requester"] in busy:
                 continue
+            if row["counts"] and left <= 0:
+                continue
+            left -= row["counts"]
             chosen.append(row["id"])
             excluded.add(row["id"])
             if careful and not _seen(connection, helpdesk, {row["requester"]}):
@@ -143,7 +155,8 @@ def action_from_row(row: sqlite3.Row, fence: int, request: bytes, followers: tup
 # ---------------------------------------------------------------------------------------------------------- attempts
 
 _BEGIN = """
-UPDATE action SET status = 'in_flight', fence = :fence, tries = tries + 1, resolve_at = :resolve_at
+UPDATE action SET status = 'in_flight', fence = :fence, tries = tries + 1, resolve_at = :resolve_at,
+    begun_at = CASE WHEN kind = 'create' AND substr(cause, 1, 6) != 'brake/' THEN coalesce(begun_at, :started_at) END
 WHERE id = :id AND fence < :fence AND status IN ('queued', 'unknown')
 """
 _INTENT = "INSERT INTO attempt (action, number, started_at, deadline) VALUES (?, ?, ?, ?)"
@@ -164,7 +177,7 @@ def begin(
     """Write the intent, if the stored fence is still below this one. The attempt's number is its fence."""
     if merge is not None and not _may_merge(connection, merge):
         return False
-    values = {"id": action_id, "fence": fence, "resolve_at": resolve_at}
+    values = {"id": action_id, "fence": fence, "resolve_at": resolve_at, "started_at": started_at}
     if connection.execute(_BEGIN, values).rowcount == 0:
         return False
     connection.execute(_INTENT, (action_id, fence, started_at, deadline))
@@ -244,7 +257,8 @@ def begin_first(connection: sqlite3.Connection, action: NewAction, intent: Inten
 
 _FINISH = """
 UPDATE action SET status = :status, fence = :fence, not_before = :not_before, reason = :reason, detail = :detail,
-    flags = :flags, degraded = :degraded, unresolved = :unresolved, tries = tries - :back, dead_at = :dead_at
+    flags = :flags, degraded = :degraded, unresolved = :unresolved, tries = tries - :back, dead_at = :dead_at,
+    begun_at = CASE WHEN :counts THEN begun_at END
 WHERE id = :id
 """
 _OUTCOME = "UPDATE attempt SET finished_at = ?, outcome = ?, reason = ?, detail = ? WHERE action = ? AND number = ?"
@@ -279,6 +293,7 @@ def finish(
             "flags": texts(list(dict.fromkeys([*listed(row["flags"]), *(flag.value for flag in outcome.flags)]))),
             "degraded": row["degraded"] if finished.degraded is None else texts(finished.degraded),
             "unresolved": bool(open_question or status is ActionStatus.UNKNOWN),
+            "counts": status in {ActionStatus.DELIVERED, ActionStatus.UNKNOWN} or open_question,
             "back": int(begun and not finished.burnt and row["tries"] > 0),
             "dead_at": finished.finished_at if status is ActionStatus.DEAD else None,
         },
@@ -301,21 +316,13 @@ def finish(
     if stored is not None:
         connection.execute(_REQUEST, (finished.action, stored.content, stored.file))
     if status is ActionStatus.SKIPPED and row["kind"] == "create" and outcome.reason is Reason.SHADOW:
-        _give_reason(connection, row["incident"], Reason.SHADOW)
+        give_reason(connection, row["incident"], Reason.SHADOW)
     if finished.falls_back_to:
         fall_back(connection, row, finished)
     else:
         _follow(connection, row, status)
     write_history(connection, finished.history)
     return True
-
-
-def _give_reason(connection: sqlite3.Connection, incident: str, reason: Reason) -> None:
-    """Put a reason on an incident. Its version rises, so that nobody writes an older one over it."""
-    known = connection.execute("SELECT reasons FROM incident WHERE id = ?", (incident,)).fetchone()
-    if known is not None:
-        reasons = texts(list(dict.fromkeys([*listed(known["reasons"]), reason.value])))
-        connection.execute("UPDATE incident SET reasons = ?, version = version + 1 WHERE id = ?", (reasons, incident))
 
 
 def _delivered(connection: sqlite3.Connection, row: sqlite3.Row, finished: FinishedAttempt) -> None:
@@ -473,7 +480,7 @@ def _drop_followers(connection: sqlite3.Connection, row: sqlite3.Row, now: float
         for follower in followers
     ]
     # Also one that is closed already: it has no ticket, and a relapse must not use it again.
-    _give_reason(connection, row["incident"], Reason.CREATE_DROPPED)
+    give_reason(connection, row["incident"], Reason.CREATE_DROPPED)
     cursor = connection.execute(
         "UPDATE incident SET state = 'closed', closed_at = ? WHERE id = ? AND state != 'closed'",
         (now, row["incident"]),

@@ -20,6 +20,7 @@ WHERE action.id IN (SELECT value FROM json_each(?)) ORDER BY action.not_before, 
 _OVERDUE = """
 SELECT id FROM action
 WHERE helpdesk = :helpdesk AND status = 'queued' AND falls_back_after IS NOT NULL AND unresolved = 0
+    AND reason != 'held_by_brake'
     AND queued_at + falls_back_after + max(0, :paused_total - paused_before) <= :now
     AND id NOT IN (SELECT value FROM json_each(:taken))
 ORDER BY queued_at, number LIMIT :limit

@@ -5,10 +5,10 @@ import sqlite3
 from gateway.journal.protocol import HelpdeskState
 from gateway.journal.rows import clean
 
-_COLUMNS = "name, fingerprint, paused_since, paused_reason, paused_total, paused_by"
+_COLUMNS = "name, fingerprint, paused_since, paused_reason, paused_total, paused_by, braking_since, free_until"
 _ALL = f"SELECT {_COLUMNS} FROM helpdesk ORDER BY name"  # noqa: S608 - constant
 _ONE = f"SELECT {_COLUMNS} FROM helpdesk WHERE name = ?"  # noqa: S608 - constant
-_PUT = f"INSERT OR REPLACE INTO helpdesk ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608 - constant
+_PUT = f"INSERT OR REPLACE INTO helpdesk ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constant
 
 
 def put(connection: sqlite3.Connection, state: HelpdeskState) -> int:
@@ -20,6 +20,8 @@ def put(connection: sqlite3.Connection, state: HelpdeskState) -> int:
         clean(state.paused_reason),
         state.paused_total,
         clean(state.paused_by),
+        state.braking_since,
+        state.free_until,
     )
     return connection.execute(_PUT, values).rowcount
 

@@ -6,11 +6,13 @@ opinions.
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import orjson
 
+from gateway.journal.brakes import AHEAD
 from gateway.journal.persons import touch_after
 from gateway.journal.protocol import (
     FIRST_FENCE,
@@ -60,6 +62,7 @@ from gateway.model.action import (
     NewAction,
     OutcomeKind,
 )
+from gateway.model.brake import CAUSE, Allowance, BrakeView, Held, WaitingCreate
 from gateway.model.event import event_to_json
 from gateway.model.ids import marker_of, new_id
 from gateway.model.incident import Incident, IncidentState, TicketRef, Tombstone, Touch
@@ -104,8 +107,18 @@ class _Action:
     flags: list[str] = field(default_factory=list)
     degraded: tuple[str, ...] = ()
     dead_at: float = 0.0
+    begun_at: float | None = None
     attempts: list[AttemptView] = field(default_factory=list)
     into: str = ""
+
+    @property
+    def counts(self) -> bool:
+        """Whether it counts against the brake of its helpdesk."""
+        return self.new.kind is ActionKind.CREATE and not self.new.cause.startswith(CAUSE)
+
+    def is_given_out(self, now: float) -> bool:
+        """Whether somebody has it."""
+        return self.claimed_until is not None and self.claimed_until > now
 
     @property
     def line(self) -> tuple[str, str]:
@@ -517,7 +530,16 @@ class MemoryJournal:
 
     # ------------------------------------------------------------------------------------------------------ delivery
 
-    async def claim_actions(self, helpdesk: str, *, limit: int, now: float, lease: float) -> list[Action]:
+    async def claim_actions(
+        self,
+        helpdesk: str,
+        *,
+        limit: int,
+        now: float,
+        lease: float,
+        creates: int | None = None,
+        free_until: float = 0.0,
+    ) -> list[Action]:
         """Take actions that are due, those that are due longest first."""
         self._check()
         due = [
@@ -530,11 +552,16 @@ class MemoryJournal:
         ]
         due.sort(key=lambda action: action.not_before)
         claimed: list[Action] = []
+        left = limit if creates is None else creates
         for action in due:
             if len(claimed) == limit:
                 break
+            counts = action.status is ActionStatus.QUEUED and action.counts and action.new.queued_at > free_until
+            if counts and left <= 0:
+                continue
             if action.status is ActionStatus.QUEUED and self._requester_busy(action, now):
                 continue
+            left -= int(counts)
             action.given = max(action.given, action.fence) + 1
             action.claimed_until = now + lease
             claimed.append(self._as_action(action))
@@ -553,6 +580,7 @@ class MemoryJournal:
             and not action.unresolved
             and not (action.claimed_until is not None and action.claimed_until > now)
             and action.new.falls_back_after is not None
+            and action.reason is not Reason.HELD_BY_BRAKE
             and now - action.new.queued_at - max(0.0, paused_total - action.paused_before)
             >= action.new.falls_back_after
         ]
@@ -561,6 +589,81 @@ class MemoryJournal:
             action.given = max(action.given, action.fence) + 1
             action.claimed_until = now + lease
         return [self._as_action(action) for action in overdue[:limit]]
+
+    async def brake(self, helpdesk: str, allowance: Allowance, *, now: float, first: int) -> BrakeView:
+        """How a helpdesk's brake stands."""
+        self._check()
+        mine = [action for action in self._actions.values() if action.new.helpdesk == helpdesk and action.counts]
+        begun = [
+            action
+            for action in mine
+            if action.is_given_out(now)
+            or (
+                action.begun_at is not None
+                and now - allowance.per < action.begun_at <= now + AHEAD
+                and action.new.queued_at > allowance.free_until
+            )
+        ]
+        waiting = self._waits_for_brake(helpdesk, allowance.free_until, now)
+        return BrakeView(
+            begun=len(begun),
+            waiting=len(waiting),
+            first=tuple(WaitingCreate(one.new.incident, one.new.draft.title, one.new.draft) for one in waiting[:first]),
+        )
+
+    def _waits_for_brake(self, helpdesk: str, free_until: float, now: float) -> list[_Action]:
+        waiting = [
+            action
+            for action in self._actions.values()
+            if action.new.helpdesk == helpdesk
+            and action.counts
+            and action.status is ActionStatus.QUEUED
+            and action.not_before <= now
+            and action.new.queued_at > free_until
+            and not action.is_given_out(now)
+        ]
+        return sorted(waiting, key=lambda action: action.not_before)
+
+    async def hold_creates(self, helpdesk: str, *, free_until: float, left: int, now: float, limit: int) -> Held:
+        """Mark the creates that wait, and end those whose problem is over."""
+        self._check()
+        waiting = [
+            action
+            for action in self._waits_for_brake(helpdesk, free_until, now)
+            if action.reason is not Reason.HELD_BY_BRAKE
+        ]
+        marked = waiting[left : left + limit]
+        for action in marked:
+            self._set_reason(action, "held", Reason.HELD_BY_BRAKE, now)
+        over = [
+            action
+            for action in self._actions.values()
+            if action.new.helpdesk == helpdesk and self._is_over(action, now)
+        ]
+        for create in over[:limit]:
+            for action in [create, *(one for one in self._line(create.line) if one.status is ActionStatus.WAITING)]:
+                action.status = ActionStatus.SKIPPED
+                self._set_reason(action, "skipped", Reason.RECOVERED_WHILE_HELD, now)
+            self._give_reason(create.new.incident, Reason.RECOVERED_WHILE_HELD)
+        return Held(len(marked), len(over[:limit]))
+
+    def _set_reason(self, action: _Action, what: str, reason: Reason, now: float) -> None:
+        action.reason = reason
+        line = HistoryLine(now, what, reason, receipt=action.receipt)
+        self._history.append(replace(line, incident=action.new.incident, action=action.new.id))
+
+    def _is_over(self, action: _Action, now: float) -> bool:
+        incident = self._incidents.get(action.new.incident)
+        held = action.status is ActionStatus.QUEUED and action.reason is Reason.HELD_BY_BRAKE and action.counts
+        if not held or action.tries or action.unresolved or action.is_given_out(now) or incident is None:
+            return False
+        if incident.state is not IncidentState.CLOSED or incident.id in self._tickets:
+            return False
+        behind = [other for other in self._line(action.line) if other.status is ActionStatus.WAITING]
+        return all(
+            other.new.kind in {ActionKind.APPEND, ActionKind.CLOSE} and Reason.NOTED.value not in other.flags
+            for other in behind
+        )
 
     def _requester_busy(self, action: _Action, now: float) -> bool:
         who = (action.new.helpdesk, action.new.requester)
@@ -626,6 +729,8 @@ class MemoryJournal:
             return False
         action.status, action.fence, action.tries = ActionStatus.IN_FLIGHT, fence, action.tries + 1
         action.claimed_until, action.request = float("inf"), request
+        if action.counts and action.begun_at is None:
+            action.begun_at = started_at
         action.attempts.append(AttemptView(fence, started_at, deadline, None, "", "", ""))
         return True
 
@@ -671,6 +776,8 @@ class MemoryJournal:
         action.flags = list(dict.fromkeys([*action.flags, *(flag.value for flag in outcome.flags)]))
         action.degraded = action.degraded if finished.degraded is None else finished.degraded
         action.dead_at = finished.finished_at
+        if finished.status not in {ActionStatus.DELIVERED, ActionStatus.UNKNOWN} and not action.unresolved:
+            action.begun_at = None
         if finished.status is ActionStatus.DELIVERED:
             if outcome.ticket is not None:
                 self._tickets[action.new.incident] = outcome.ticket
@@ -717,6 +824,12 @@ class MemoryJournal:
                 moved = replace(new, sequence=action.new.sequence, queued_at=now, elsewhere=left)
                 self._add_action(moved, action.receipt)
                 left = tuple(replace(one, actions=()) for one in left)
+
+    def _remark(self, receipt: str, incident: Incident | None) -> str:
+        held = (action for action in self._actions.values() if action.receipt == receipt)
+        if any(one.status is ActionStatus.QUEUED and one.reason is Reason.HELD_BY_BRAKE for one in held):
+            return "held"
+        return "shadow" if incident is not None and Reason.SHADOW.value in incident.reasons else ""
 
     def _give_reason(self, name: str, reason: Reason) -> None:
         incident = self._incidents.get(name)
@@ -1099,7 +1212,7 @@ class _MemoryReader:
                     title=first.event.title if first else "",
                     reason=(held.reason.value if held.reason else "") or (first.reason.value if first else ""),
                     ticket=ticket.number if ticket else "",
-                    shadow=ticket is None and Reason.SHADOW.value in incident.reasons if incident else False,
+                    remark=journal._remark(held.new.id, incident) if ticket is None else "",  # noqa: SLF001
                 ),
             )
         return lines[:limit]
@@ -1163,6 +1276,13 @@ class _MemoryReader:
             oldest_receipt=min(waiting, default=None),
             actions_waiting={name: len(ages) for name, ages in moving.items()},
             oldest_action={name: min(ages) for name, ages in moving.items()},
+            held=dict(
+                Counter(
+                    action.new.helpdesk
+                    for action in actions
+                    if action.status is ActionStatus.QUEUED and action.reason is Reason.HELD_BY_BRAKE
+                )
+            ),
             dead_receipts=sum(held.status is ReceiptStatus.DEAD for held in receipts),
             dead_actions=sum(action.status is ActionStatus.DEAD for action in actions),
             blocked_actions=sum(action.status is ActionStatus.BLOCKED for action in actions),

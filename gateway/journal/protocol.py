@@ -19,6 +19,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from gateway.model.action import Action, ActionKind, ActionStatus, AttachmentRef, NewAction, Outcome, TicketDraft
+from gateway.model.brake import Allowance, BrakeView, Held
 from gateway.model.event import Event
 from gateway.model.incident import Incident, TicketRef, Tombstone, Touch
 from gateway.model.reasons import Reason
@@ -412,6 +413,7 @@ class HelpdeskState:
 
     ``paused_since`` is set while its queue stands still: credentials refused, or the word of the operator ``paused_by``;
     ``paused_reason`` says why. ``paused_total`` are the seconds of all earlier pauses, so that ages can stand still meanwhile.
+    ``braking_since`` is set while creates are held back; those that were queued at or before ``free_until`` never are.
     """
 
     name: str
@@ -420,6 +422,8 @@ class HelpdeskState:
     paused_reason: str = ""
     paused_total: float = 0.0
     paused_by: str = ""
+    braking_since: float | None = None
+    free_until: float = 0.0
 
 
 # -------------------------------------------------------------------------------------------------------- read side
@@ -508,7 +512,7 @@ class ReceiptView:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptLine:
-    """A receipt in a list. ``shadow``: its incident has no ticket since its helpdesk was in shadow mode."""
+    """A receipt in a list. ``remark`` is why there is no ticket: `shadow`, or `held` by a brake."""
 
     id: str
     source: str
@@ -518,7 +522,7 @@ class ReceiptLine:
     title: str
     reason: str
     ticket: str
-    shadow: bool = False
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -552,6 +556,7 @@ class Counts:
     dead_actions: int
     blocked_actions: int
     open_incidents: int
+    held: Mapping[str, int] = field(default_factory=dict)  # creates that the brakes hold, per helpdesk
 
 
 class Reader(Protocol):
@@ -664,11 +669,22 @@ class Journal(Protocol):
         """Timers due at ``now`` for which no receipt received up to their due time is still unprocessed."""
         ...
 
-    async def claim_actions(self, helpdesk: str, *, limit: int, now: float, lease: float) -> list[Action]:
+    async def claim_actions(
+        self,
+        helpdesk: str,
+        *,
+        limit: int,
+        now: float,
+        lease: float,
+        creates: int | None = None,
+        free_until: float = 0.0,
+    ) -> list[Action]:
         """Take QUEUED and UNKNOWN actions that are due, oldest first; at most one per incident is ever given out.
 
         A create is not given out while another create of the same (helpdesk, requester) is in flight or unknown,
-        until one for that requester was delivered. A claim that is neither begun nor released ends with its lease.
+        until one for that requester was delivered. At most ``creates`` QUEUED creates are given out that are not free: what
+        was queued at or before ``free_until``, or is the brake's own word (`gateway.model.brake.CAUSE`). A claim that is
+        neither begun nor released ends with its lease.
         An append without any attempt is told the appends right behind it that have none either (`Action.behind`), at most
         `MOST_BEHIND`, up to the first action of another kind.
         """
@@ -679,8 +695,20 @@ class Journal(Protocol):
     ) -> list[Action]:
         """Take QUEUED creates, due or not, that have waited for longer than their first fallback's ``after``.
 
-        None of which an attempt's outcome is unknown. ``paused_total`` are the seconds of the helpdesk's pauses that are over:
-        those in the action's life do not count. The claim is like one of `claim_actions`.
+        None of which an attempt's outcome is unknown, and none that a brake holds back. ``paused_total`` are the seconds of the
+        helpdesk's pauses that are over: those in the action's life do not count. The claim is like one of `claim_actions`.
+        """
+        ...
+
+    async def brake(self, helpdesk: str, allowance: Allowance, *, now: float, first: int) -> BrakeView:
+        """How a helpdesk's brake stands, with the ``first`` creates that wait. What is claimed counts as begun."""
+        ...
+
+    async def hold_creates(self, helpdesk: str, *, free_until: float, left: int, now: float, limit: int) -> Held:
+        """Give up to ``limit`` creates that are due, not free, and not among the ``left`` oldest the reason `held_by_brake`, once.
+
+        A held create whose incident is closed, that was never tried, and behind which nothing waits but repeats and what tells
+        that the problem is over, ends with its followers as SKIPPED, `recovered_while_held`; its incident gets that reason.
         """
         ...
 

@@ -327,7 +327,8 @@ def _timeline(
 _LIST = """
 SELECT r.sequence, r.id, r.source, r.received_at, r.status, r.reason AS dead, e.kind, e.title, e.reason,
     coalesce(i.ticket, (SELECT ticket FROM incident WHERE id = json_extract(i.life, '$.digest'))) AS ticket,
-    i.reasons
+    i.reasons, EXISTS (SELECT 1 FROM action AS a WHERE a.receipt = r.id AND a.status = 'queued'
+        AND a.reason = 'held_by_brake') AS held
 FROM receipt AS r
     LEFT JOIN event AS e ON e.receipt = r.id AND e.event = (SELECT min(event) FROM event WHERE receipt = r.id)
     LEFT JOIN incident AS i ON i.id = e.incident
@@ -359,10 +360,17 @@ def _receipts(connection: sqlite3.Connection, limit: int, source: str, status: s
                 title=row["title"] or "",
                 reason=row["dead"] or row["reason"] or "",
                 ticket=ticket.number if ticket else "",
-                shadow=ticket is None and Reason.SHADOW.value in listed(row["reasons"] or "[]"),
+                remark=_remark(row) if ticket is None else "",
             ),
         )
     return lines
+
+
+def _remark(row: sqlite3.Row) -> str:
+    """Why there is no ticket, as far as that can be said in a word."""
+    if row["held"]:
+        return "held"
+    return "shadow" if Reason.SHADOW.value in listed(row["reasons"] or "[]") else ""
 
 
 _DEAD_RECEIPTS = """
@@ -420,6 +428,11 @@ WHERE status IN ('waiting', 'queued', 'in_flight', 'unknown', 'blocked', 'dead')
 """
 
 
+_COUNT_HELD = """
+SELECT helpdesk, count(*) FROM action WHERE reason = 'held_by_brake' AND status = 'queued' GROUP BY helpdesk
+"""
+
+
 def _counts(connection: sqlite3.Connection) -> Counts:
     waiting, oldest = connection.execute(
         "SELECT count(*), min(received_at) FROM receipt WHERE status = 'accepted'",
@@ -442,5 +455,6 @@ def _counts(connection: sqlite3.Connection) -> Counts:
         dead_receipts=connection.execute("SELECT count(*) FROM receipt WHERE status = 'dead'").fetchone()[0],
         dead_actions=still["dead"],
         blocked_actions=still["blocked"],
+        held={row[0]: row[1] for row in connection.execute(_COUNT_HELD)},
         open_incidents=connection.execute("SELECT count(*) FROM incident WHERE state != 'closed'").fetchone()[0],
     )

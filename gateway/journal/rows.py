@@ -320,3 +320,11 @@ def insert_many(connection: sqlite3.Connection, head: str, width: int, rows: Seq
         marks = "(" + ",".join("?" * width) + ")"
         connection.execute(f"{head} VALUES {','.join([marks] * step)}", values)
         position += step
+
+
+def give_reason(connection: sqlite3.Connection, incident: str, reason: Reason) -> None:
+    """Put a reason on an incident. Its version rises, so that nobody writes an older one over it."""
+    known = connection.execute("SELECT reasons FROM incident WHERE id = ?", (incident,)).fetchone()
+    if known is not None:
+        reasons = texts(list(dict.fromkeys([*listed(known["reasons"]), reason.value])))
+        connection.execute("UPDATE incident SET reasons = ?, version = version + 1 WHERE id = ?", (reasons, incident))

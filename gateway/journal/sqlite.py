@@ -20,6 +20,7 @@ from typing import TypeAlias, TypeVar
 from gateway import faultpoints
 from gateway.faultpoints import Point
 from gateway.journal import (
+    brakes,
     delivering,
     falling_back,
     helpdesks,
@@ -56,6 +57,7 @@ from gateway.journal.protocol import (
 from gateway.journal.reader import Snapshots, SqliteReader
 from gateway.journal.rows import receipt_from_row, write_history
 from gateway.model.action import Action, ActionKind, AttachmentRef, Follower
+from gateway.model.brake import Allowance, BrakeView, Held
 from gateway.model.incident import Incident
 from gateway.model.reasons import Reason
 from gateway.model.receipt import Accepted, NewReceipt, Receipt
@@ -76,6 +78,7 @@ class _Claim:
     creates_for: str
     helpdesk: str
     begun: bool = False
+    creates: bool = False
 
 
 _Found: TypeAlias = tuple[sqlite3.Row, tuple[Follower, ...]]
@@ -279,7 +282,14 @@ class SqliteJournal:
             return (await self.commit_processed([processed]))[0], False
         creating = {claim.creates_for for claim in self._claims.values() if claim.helpdesk == action.helpdesk}
         creates_for = action.requester if action.kind is ActionKind.CREATE else ""
-        self._claims[action.id] = _Claim(FIRST_FENCE, float("inf"), creates_for, action.helpdesk, begun=True)
+        self._claims[action.id] = _Claim(
+            FIRST_FENCE,
+            float("inf"),
+            creates_for,
+            action.helpdesk,
+            begun=True,
+            creates=action.kind is ActionKind.CREATE,
+        )
 
         def run(connection: sqlite3.Connection) -> tuple[CommitResult, bool, Exception | None]:
             [result], failure = processing.commit(connection, [processed], attachments)
@@ -319,12 +329,30 @@ class SqliteJournal:
 
     # ------------------------------------------------------------------------------------------------------ delivery
 
-    async def claim_actions(self, helpdesk: str, *, limit: int, now: float, lease: float) -> list[Action]:
+    async def claim_actions(
+        self,
+        helpdesk: str,
+        *,
+        limit: int,
+        now: float,
+        lease: float,
+        creates: int | None = None,
+        free_until: float = 0.0,
+    ) -> list[Action]:
         """Take actions that are due: claims are in memory, so this reads only."""
 
         def look(connection: sqlite3.Connection, live: Mapping[str, _Claim]) -> list[_Found]:
             creating = {claim.creates_for for claim in live.values() if claim.helpdesk == helpdesk}
-            found = delivering.due(connection, helpdesk, limit=limit, now=now, taken=live, creating=creating)
+            found = delivering.due(
+                connection,
+                helpdesk,
+                limit=limit,
+                now=now,
+                taken=live,
+                creating=creating,
+                creates=creates,
+                free_until=free_until,
+            )
             return [(row, delivering.behind(connection, row)) for row in found]
 
         return await self._claim(helpdesk, look, now, lease)
@@ -367,9 +395,37 @@ class SqliteJournal:
                 actions.append(delivering.action_from_row(row, fence, request, followers))
             for action in actions:
                 creates_for = action.requester if action.kind is ActionKind.CREATE else ""
-                self._claims[action.id] = _Claim(action.fence, now + lease, creates_for, helpdesk)
+                self._claims[action.id] = _Claim(
+                    action.fence, now + lease, creates_for, helpdesk, creates=action.kind is ActionKind.CREATE
+                )
                 self._fences[action.id] = action.fence
             return actions
+
+    async def brake(self, helpdesk: str, allowance: Allowance, *, now: float, first: int) -> BrakeView:
+        """How a helpdesk's brake stands."""
+        self._writer.check()
+        claimed = self._creates_given_out(helpdesk, now)
+        return await self._lookups.ask(
+            lambda connection: brakes.view(connection, helpdesk, allowance, now=now, first=first, claimed=claimed)
+        )
+
+    async def hold_creates(self, helpdesk: str, *, free_until: float, left: int, now: float, limit: int) -> Held:
+        """Mark the creates that wait, and end those whose problem is over."""
+
+        def run(connection: sqlite3.Connection) -> Held:
+            claimed = self._creates_given_out(helpdesk, now)
+            return brakes.hold(
+                connection, helpdesk, free_until=free_until, left=left, now=now, limit=limit, claimed=claimed
+            )
+
+        return await self._writer.do(Sort.OTHER, run)
+
+    def _creates_given_out(self, helpdesk: str, now: float) -> list[str]:
+        return [
+            name
+            for name, claim in list(self._claims.items())
+            if claim.creates and claim.helpdesk == helpdesk and (claim.begun or claim.until > now)
+        ]
 
     async def _load(self, stored: Stored) -> bytes:
         if stored.content is not None:

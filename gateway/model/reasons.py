@@ -92,6 +92,9 @@ class Reason(StrEnum):
     TOO_OLD = "too_old"
     BLOCKED = "blocked"
     CREATE_DROPPED = "create_dropped"
+    HELD_BY_BRAKE = "held_by_brake"
+    RECOVERED_WHILE_HELD = "recovered_while_held"
+    BRAKE = "brake"
     SHADOW = "shadow"
     NO_TICKET = "no_ticket"
     NOT_CONFIGURED = "not_configured"
@@ -191,6 +194,9 @@ _SENTENCES: dict[Reason, str] = {
     Reason.TOO_OLD: "The action waited longer than `limits.max_age`. Retry the dead letter when the helpdesk is well.",
     Reason.BLOCKED: "An earlier create of this incident is a dead letter; retry or drop that one.",
     Reason.CREATE_DROPPED: "The create of this incident was dropped by an operator, so its followers ended with it.",
+    Reason.HELD_BY_BRAKE: "More tickets were due than `limits.creates` allows; it waits. `helpdesk release` lets it go.",
+    Reason.RECOVERED_WHILE_HELD: "The problem was over before the brake let its ticket go; none was made.",
+    Reason.BRAKE: "The brake tells people in a ticket of its own that creates wait, or that they wait no more.",
     Reason.SHADOW: "The helpdesk is in shadow mode (`mode: shadow`): this is what would have been done; no call was made.",
     Reason.NO_TICKET: "The ticket of its incident was never made (shadow mode, say), so there was nothing to write to.",
     Reason.NOT_CONFIGURED: "The helpdesk of this action is not in the configuration any more; the action waits.",

@@ -87,6 +87,9 @@ _ACTIONS_WAITING = MetricDoc(
 _OLDEST_ACTION = MetricDoc(
     "ticket_gateway_oldest_action_seconds", "gauge", ("helpdesk",), "Age of the oldest action that is not finished yet."
 )
+_HELD = MetricDoc(
+    "ticket_gateway_creates_held", "gauge", ("helpdesk",), "New tickets that the brake holds back (`limits.creates`)."
+)
 _DEAD = MetricDoc("ticket_gateway_dead_letters", "gauge", ("what",), "Receipts and actions that wait for a person.")
 _BLOCKED = MetricDoc("ticket_gateway_blocked_actions", "gauge", (), "Actions that wait behind a dead create.")
 _OPEN = MetricDoc("ticket_gateway_open_incidents", "gauge", (), "Incidents that are not closed.")
@@ -113,7 +116,7 @@ _FALLBACKS = MetricDoc(
 _DOCS = (
     _ACCEPTED, _REFUSED, _DUPLICATES, _CHECKS, _EVENTS, _DECISIONS, _ACTIONS, _ATTEMPTS,
     _NOTICES, _ACCEPT_SECONDS, _TICKET_SECONDS,
-    _CALL_SECONDS, _RECEIPTS_WAITING, _OLDEST_RECEIPT, _ACTIONS_WAITING, _OLDEST_ACTION, _DEAD, _BLOCKED, _OPEN, _BREAKER,
+    _CALL_SECONDS, _RECEIPTS_WAITING, _OLDEST_RECEIPT, _ACTIONS_WAITING, _OLDEST_ACTION, _HELD, _DEAD, _BLOCKED, _OPEN, _BREAKER,
     _PAUSED, _SPOOL, _FALLBACKS,
 )  # fmt: skip
 
@@ -171,6 +174,7 @@ class Metrics:
         self._oldest_receipt = self._gauge(_OLDEST_RECEIPT)
         self._actions_waiting = self._gauge(_ACTIONS_WAITING)
         self._oldest_action = self._gauge(_OLDEST_ACTION)
+        self._held = self._gauge(_HELD)
         self._dead = self._gauge(_DEAD)
         self._blocked = self._gauge(_BLOCKED)
         self._open = self._gauge(_OPEN)
@@ -274,6 +278,8 @@ class Metrics:
             self._actions_waiting.labels(label).set(number)
         for label, age in oldest.items():
             self._oldest_action.labels(label).set(age)
+        for name in self._helpdesks:
+            self._held.labels(name).set(counts.held.get(name, 0))
         self._dead.labels("receipt").set(counts.dead_receipts)
         self._dead.labels("action").set(counts.dead_actions)
         self._blocked.set(counts.blocked_actions)

@@ -103,6 +103,12 @@ def control_app(operations: Operations, state: State) -> Starlette:
         asked = orjson.loads(body)
         return {"resumed": await operations.resume(str(asked["helpdesk"]), now=state.now())}
 
+    async def release(body: bytes) -> object:
+        asked = orjson.loads(body)
+        until = state.now() + float(asked["longer"])
+        await operations.release(str(asked["helpdesk"]), until=until)
+        return {"until": until}
+
     return Starlette(
         routes=[
             Route("/status", status),
@@ -111,6 +117,7 @@ def control_app(operations: Operations, state: State) -> Starlette:
             Route("/replay", _answering(replay), methods=["POST"]),
             Route("/accept", _answering(accept), methods=["POST"]),
             Route("/helpdesk/pause", _answering(pause), methods=["POST"]),
+            Route("/helpdesk/release", _answering(release), methods=["POST"]),
             Route("/helpdesk/resume", _answering(resume), methods=["POST"]),
             Route("/silence/add", _answering(silence), methods=["POST"]),
             Route("/silence/rm", _answering(end_silences), methods=["POST"]),

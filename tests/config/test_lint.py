@@ -13,7 +13,10 @@ SOURCE = "    kind: nagios\n"
 
 
 def notes(folder: Path, text: str, level: str = "warning") -> list[str]:
-    found = [str(note) for note in read(folder, text).notes if note.level == level]
+    """What is remarked upon, but for the brake of each helpdesk."""
+    found = [
+        str(note) for note in read(folder, text).notes if note.level == level and "limits.creates" not in note.message
+    ]
     return [note.replace(f"{folder}/", "") for note in found]
 
 
@@ -30,6 +33,14 @@ def test_what_osticket_does_instead_is_told_as_information(tmp_path: Path) -> No
     assert close.endswith("(close_unsupported)")
     assert reopen.startswith("routes.yaml:19:57: info: routes[0].incident.reopen_within: 3d: ")
     assert reopen.endswith("(reopen_unsupported)")
+
+
+def test_the_brake_of_each_helpdesk_is_told_as_information(tmp_path: Path) -> None:
+    said = [note.message for note in read(tmp_path, GOOD).notes if "limits.creates" in note.message]
+    assert said == ["at most 200/h new tickets (limits.creates)"]
+    off = GOOD.replace("    requester:", "    limits: {creates: off}\n    requester:")
+    said = [note.message for note in read(tmp_path, off).notes if "limits.creates" in note.message]
+    assert said == ["no brake (limits.creates: off)"]
 
 
 def test_a_policy_that_asks_for_nothing_impossible_is_not_remarked_upon(tmp_path: Path) -> None:

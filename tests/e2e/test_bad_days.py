@@ -38,7 +38,7 @@ helpdesks:
     auth: {{api_key: 5A4DB0C05A4DB0C05A4DB0C05A4DB0C0}}
     requester: {{name: Monitoring, email: monitoring@example.org}}
     sandbox: true
-    limits: {{timeout: 3s, settle: 100ms, retry_first: 50ms, retry_most: 200ms}}
+    limits: {{creates: off, timeout: 3s, settle: 100ms, retry_first: 50ms, retry_most: 200ms}}
 routes:
   - name: all
     ticket: {{helpdesk: desk, template: generic}}

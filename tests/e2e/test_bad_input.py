@@ -61,7 +61,7 @@ helpdesks:
     auth: {{api_key: "${{env:DESK_KEY}}"}}
     requester: {{name: Monitoring, email: monitoring@example.org}}
     sandbox: true
-    limits: {{timeout: 2s, settle: 100ms, retry_first: 50ms, retry_most: 200ms}}
+    limits: {{creates: off, timeout: 2s, settle: 100ms, retry_first: 50ms, retry_most: 200ms}}
 routes:
   - name: broken
     match: {{source: app, labels.template: broken}}

@@ -394,4 +394,4 @@ async def test_an_action_that_is_only_shown_keeps_its_request_and_marks_its_inci
     view = await journal.reader().receipt(receipt)
     assert view is not None
     assert (view.actions[0].tries, view.actions[0].attempts) == (0, ())
-    assert [line.shadow for line in await journal.reader().receipts(limit=1)] == [True]
+    assert [line.remark for line in await journal.reader().receipts(limit=1)] == ["shadow"]

@@ -42,6 +42,7 @@ SHIPPED = {
     1: "9ae8b47e0cb65fe7", 2: "2f4da788a064a3fb", 3: "3502583a159d1e00", 4: "1392c1037eaf6f6d", 5: "72edeb4202f320dc",
     6: "f861995e4aada8ab", 7: "bb0da8b69ab7c3ec", 8: "4f75579b742f3b6e", 9: "7d98014b78bff21e", 10: "069e1871158d4ab9",
     11: "03328ab85103f089", 12: "67a765b0b9424923", 13: "fb86f5c94df5c561",
+    14: "2b59448118ca866d",
 }  # fmt: skip
 ROOT = Path(__file__).parents[2]
 
@@ -387,7 +388,17 @@ def test_working_queries_go_by_partial_indexes() -> None:
 
     connection = sqlite3.connect(":memory:", isolation_level=None)
     migrate(connection, shipped())
-    values = {"helpdesk": "h", "now": 1, "busy": "[]", "taken": "[]", "limit": 5, "horizon": 9, "paused_total": 0}
+    values = {
+        "helpdesk": "h",
+        "now": 1,
+        "busy": "[]",
+        "taken": "[]",
+        "limit": 5,
+        "horizon": 9,
+        "paused_total": 0,
+        "free": 0,
+        "braked": 1,
+    }
     cases: list[tuple[str, dict[str, object] | tuple[object, ...], str]] = [
         (delivering._DUE, values, "action_due"),
         (delivering._BUSY, ("h",), "action_running"),
