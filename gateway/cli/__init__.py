@@ -27,7 +27,10 @@ VERBS = {
     "serve": ("gateway.cli.serve:serve", "Run the gateway."),
     "silence": ("gateway.cli.silence:silence", "What makes no tickets for a while. Add, list, remove."),
     "test": ("gateway.cli.test:test", "Run the tests of a configuration, on virtual time."),
-    "ticket": ("gateway.cli.ticket:ticket", "Tickets of a helpdesk: get, search, create, update, close, history."),
+    "ticket": (
+        "gateway.cli.ticket:ticket",
+        "Tickets of a helpdesk: get, search, create, update, close, history, delete.",
+    ),
 }
 """Verb -> where its command is, and one line about it."""
 

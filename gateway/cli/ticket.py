@@ -179,6 +179,25 @@ def history(ticket: str, helpdesk: str | None, config_path: Path, *, as_json: bo
         show(_entry_line(entry))
 
 
+@ticket.command()
+@click.argument("ticket", metavar="TICKET")
+@click.option("--yes", "sure", is_flag=True, help="Do not ask.")
+@_helpdesk_option
+@config_option
+@json_option
+def delete(ticket: str, helpdesk: str | None, config_path: Path, *, sure: bool, as_json: bool) -> None:
+    """Delete a ticket for good, with all its articles; there is no way back. It asks first, unless `--yes` is given.
+
+    Zammad lets only administrators do that; OTOBO and Znuny need an operation of your own (`routes.delete`).
+    """
+    desk = _Desk(config_path, helpdesk, as_json=as_json)
+    if not sure:
+        if as_json or not sys.stdin.isatty():
+            raise click.UsageError("a deleted ticket does not come back; say --yes")
+        click.confirm(f"Delete ticket {ticket} in {desk.name} for good?", abort=True, err=True)
+    desk.tell(desk.ask(lambda operator, http, timeout: operator.delete(ticket, http, timeout=timeout)), "deleted")
+
+
 # --------------------------------------------------------------------------------------------------------------- asking
 
 
@@ -189,6 +208,11 @@ class _Desk:
         self._config = load_config(config_path)
         self._name = _chosen(self._config, helpdesk)
         self._as_json = as_json
+
+    @property
+    def name(self) -> str:
+        """Its name in the configuration."""
+        return self._name
 
     def ask(self, work: "Callable[[Operator, Http, float], Awaitable[T | Refusal]]") -> T:
         """The answer; a refusal ends the program with exit code 1."""

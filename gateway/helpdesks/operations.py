@@ -1,4 +1,4 @@
-"""What people ask of a helpdesk: get, search, create, update, close, history; and what became of it, as values.
+"""What people ask of a helpdesk: get, search, create, update, close, history, delete; and what became of it, as values.
 
 The same reading serves connectors, which look at a ticket before they write to it. A helpdesk that cannot do something
 over its API says so with `Unsupported`: that is an answer, not a failure. Nothing here raises for what a network or a
@@ -25,6 +25,7 @@ class Operation(StrEnum):
     UPDATE = "update"
     CLOSE = "close"
     HISTORY = "history"
+    DELETE = "delete"
 
 
 class TicketState(StrEnum):
@@ -213,4 +214,8 @@ class Operator(Protocol):
 
     async def history(self, ticket: str, http: Http, *, timeout: float) -> Sequence[HistoryEntry] | Refusal:
         """What was done to it, the oldest first."""
+        ...
+
+    async def delete(self, ticket: str, http: Http, *, timeout: float) -> Done | Refusal:
+        """Delete it for good, with its articles. What was `Done` is the ticket as it was."""
         ...

@@ -87,6 +87,9 @@ def test_osticket_says_that_it_cannot(desk: Path) -> None:
         (["get", "1", "--helpdesk", "nowhere"], 2, "has no helpdesk 'nowhere'"),
         (["get", "99999", "--helpdesk", "zammad"], 1, "has no ticket 99999"),
         (["update", "1", "--helpdesk", "zammad"], 2, "say what to change"),
+        (["delete", "1", "--helpdesk", "zammad"], 2, "a deleted ticket does not come back; say --yes"),
+        (["delete", "99999", "--helpdesk", "zammad", "--yes"], 1, "has no ticket 99999"),
+        (["delete", "1", "--helpdesk", "osticket", "--yes"], 1, "osTicket deletes nothing over its API"),
         (["update", "1", "--helpdesk", "zammad", "--field", "x"], 2, "not NAME=VALUE"),
     ],
 )

@@ -20,6 +20,7 @@ _WHY: Mapping[Operation, tuple[str, str]] = {
         "answer the ticket by mail, or change it in osTicket",
     ),
     Operation.CLOSE: ("osTicket closes nothing over its API", "close it in osTicket"),
+    Operation.DELETE: ("osTicket deletes nothing over its API", "delete it in osTicket"),
     Operation.HISTORY: (_NOT_READ, "see the ticket's thread in osTicket, or `ticket-gateway events show`"),
 }
 
@@ -103,6 +104,10 @@ class OsTicketOperator:
     ) -> Sequence[ops.HistoryEntry] | ops.Refusal:
         """Not over its API."""
         return self._cannot(Operation.HISTORY)
+
+    async def delete(self, ticket: str, http: Http, *, timeout: float) -> ops.Done | ops.Refusal:
+        """Not over its API."""
+        return self._cannot(Operation.DELETE)
 
     def _cannot(self, operation: Operation) -> Unsupported:
         why, instead = _WHY[operation]

@@ -32,8 +32,9 @@ def _operate(name: str, settings: BaseModel) -> Operator:
     return OtoboOperator(name, _settings(settings))
 
 
-OTOBO = HelpdeskKind("otobo", OtoboSettings, CAPABILITIES, _connect, _check, _operate, frozenset(Operation))
+_OPERATIONS = frozenset(Operation) - {Operation.DELETE}  # with routes for an operation of one's own it can
+OTOBO = HelpdeskKind("otobo", OtoboSettings, CAPABILITIES, _connect, _check, _operate, _OPERATIONS)
 """The kind."""
 
-ZNUNY = HelpdeskKind("znuny", ZnunySettings, CAPABILITIES, _connect, _check, _operate, frozenset(Operation))
+ZNUNY = HelpdeskKind("znuny", ZnunySettings, CAPABILITIES, _connect, _check, _operate, _OPERATIONS)
 """The kind; it differs in its name and prefix."""

@@ -25,6 +25,7 @@ _NEEDS: Mapping[Operation, Call] = {
     Operation.UPDATE: Call.UPDATE,
     Operation.CLOSE: Call.UPDATE,
     Operation.HISTORY: Call.HISTORY,
+    Operation.DELETE: Call.DELETE,
 }
 _OPEN = ["new", "open", "pending reminder", "pending auto"]
 _BY_PLURAL = {"queue": "Queues", "state": "States", "priority": "Priorities", "type": "Types", "service": "Services"}
@@ -133,11 +134,9 @@ class OtoboOperator:
 
     async def delete(self, ticket: str, http: Http, *, timeout: float) -> ops.Done | ops.Refusal:
         """Delete it, where somebody has added such an operation and ``routes.delete`` names it."""
-        if not self._service.can(Call.DELETE):
-            why = "OTOBO and Znuny delete nothing over the Generic Interface as it is shipped"
-            return ops.Failed(
-                self.name, OutcomeKind.REJECTED, f"{why}; with an operation of your own, set `routes.delete`"
-            )
+        cannot = self._unrouted(Operation.DELETE)
+        if cannot is not None:
+            return cannot
         deadline = _deadline(timeout)
         seen = await self._find(ticket, http, deadline)
         if not isinstance(seen, Seen):
@@ -225,6 +224,9 @@ class OtoboOperator:
     def _unrouted(self, operation: Operation) -> Unsupported | None:
         if self._service.can(_NEEDS[operation]):
             return None
+        if operation is Operation.DELETE:
+            why = "OTOBO and Znuny delete nothing over the Generic Interface as it is shipped"
+            return Unsupported(self.name, operation, why, "with an operation of your own, set `routes.delete`")
         way = f"add a route: `routes: {{{_NEEDS[operation].value}: ...}}`"
         return Unsupported(self.name, operation, "the web service has no route for it", way)
 

@@ -155,6 +155,26 @@ class ZammadOperator:
         people = _people(one.object)
         return [_entry(raw, people) for raw in strings(one.object.get("history")) if isinstance(raw, dict)]
 
+    async def delete(self, ticket: str, http: Http, *, timeout: float) -> ops.Done | ops.Refusal:
+        """Delete it; Zammad lets only administrators do that."""
+        desk = Desk(self._settings, http, timeout)
+        try:
+            found = await self._found(desk, ticket, await desk.states())
+            if isinstance(found, Gone):
+                return ops.NotFound(self.name, ticket, found.detail)
+            one = await desk.ask("DELETE", f"/tickets/{found.id}")
+        except Stopped as stop:
+            return self._failed(stop.outcome)
+        except CallFailed as failure:
+            return self._failed(failure_outcome(failure))
+        if one.good:
+            return ops.Done(self._reference(found))
+        refused = self._failed(answers.after_write(one, {}, files=False))
+        if one.status == 403:  # of this call it says what our account may, not that our credentials are wrong
+            hint = f"{refused.detail}; the token's user needs the permission `admin`"
+            return ops.Failed(self.name, OutcomeKind.REJECTED, hint)
+        return refused
+
     # -------------------------------------------------------------------------------------------------------- helpers
 
     async def _found(self, desk: Desk, ticket: str, states: Mapping[int, State]) -> Found | Gone:

@@ -5,7 +5,17 @@ from collections.abc import AsyncIterator
 import pytest
 import yaml
 
-from gateway.helpdesks.operations import Change, Done, Failed, NotFound, Operation, Query, Ticket, TicketState
+from gateway.helpdesks.operations import (
+    Change,
+    Done,
+    Failed,
+    NotFound,
+    Operation,
+    Query,
+    Ticket,
+    TicketState,
+    Unsupported,
+)
 from gateway.helpdesks.otobo.operator import OtoboOperator
 from gateway.helpdesks.otobo.setup import OtoboSetup
 from gateway.helpdesks.setup import rehearsals
@@ -133,9 +143,9 @@ async def test_a_field_that_does_not_exist_is_refused_before_anything_is_sent(de
 
 async def test_nothing_is_deleted_where_there_is_no_such_operation(desk: Desk) -> None:
     refused = await WAY.delete("1", desk, timeout=5)
-    assert isinstance(refused, Failed)
-    assert "routes.delete" in refused.detail
-    assert all(why is None for why in WAY.operations.values())
+    assert isinstance(refused, Unsupported)
+    assert "routes.delete" in refused.instead
+    assert {name for name, why in WAY.operations.items() if why is not None} == {Operation.DELETE}
     assert set(WAY.operations) == set(Operation)
 
 
@@ -145,6 +155,7 @@ async def test_where_somebody_has_added_an_operation_a_ticket_can_be_deleted(des
     operator = OtoboOperator("desk", settings(routes={"delete": "DELETE /ticket/:TicketID"}))
     assert isinstance(await operator.delete(done.ticket.number, desk, timeout=5), Done)
     assert desk.tickets == []
+    assert operator.operations[Operation.DELETE] is None
 
 
 # --------------------------------------------------------------------------------------------------------------- setup

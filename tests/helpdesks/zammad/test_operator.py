@@ -143,6 +143,22 @@ async def test_osticket_says_what_it_cannot_do_over_its_api() -> None:
         await way.update("1", Change(note="x"), MARKER, one, timeout=1.0),
         await way.close("1", "", MARKER, one, timeout=1.0),
         await way.history("1", one, timeout=1.0),
+        await way.delete("1", one, timeout=1.0),
     ]
     assert all(isinstance(answer, Unsupported) and answer.why and answer.instead for answer in answers)
     assert one.asked == []
+
+
+async def test_a_ticket_is_deleted_by_an_administrator_and_by_nobody_else() -> None:
+    one = desk()
+    done = await made(one)
+    refused = await WAY.delete(done.ticket.number, one, timeout=5.0)
+    assert isinstance(refused, Failed)
+    assert (refused.kind, "permission `admin`" in refused.detail) == (OutcomeKind.REJECTED, True)
+    assert isinstance(await WAY.get(done.ticket.number, one, timeout=5.0), Ticket)
+    one.double.change_settings({"tokens": {settings().auth.token.reveal(): {"permissions": ["ticket.agent", "admin"]}}})  # type: ignore[union-attr]  # the tests' own settings have one
+    gone = await WAY.delete(done.ticket.number, one, timeout=5.0)
+    assert isinstance(gone, Done)
+    assert gone.ticket.number == done.ticket.number
+    assert isinstance(await WAY.get(done.ticket.number, one, timeout=5.0), NotFound)
+    assert isinstance(await WAY.delete(done.ticket.number, one, timeout=5.0), NotFound)
