@@ -31,6 +31,10 @@ class TestJournal(MemoryJournal):
         """All incidents, in the order in which they were opened."""
         return [self._with_ticket(incident) for incident in self._incidents.values()]
 
+    def request(self, action: str) -> bytes:
+        """An action's request, as it was sent; secrets are no part of it."""
+        return self._actions[action].request if action in self._actions else b""
+
     def flags(self, action: str) -> list[str]:
         """Why an action was made, and what was found out about it."""
         return list(self._actions[action].flags) if action in self._actions else []

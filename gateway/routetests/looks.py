@@ -9,13 +9,14 @@ from gateway.routing.fields import Value
 
 Test = Callable[[JsonValue], bool]
 
-WORDS_OF = frozenset({"title", "body"})
+WORDS_OF = frozenset({"title", "body", "request"})
 """Fields of which an expectation names a part: a plain text is looked for in them."""
 ALWAYS: Mapping[str, str] = {
     "helpdesk": "name of the helpdesk",
     "route": "name of the route",
     "title": "part of the title",
     "body": "part of the text",
+    "request": "part of what is sent to the helpdesk, without secrets",
     "quiet": "whether nobody is told",
     "reason": "a reason that it bears",
     "attachments": "names of its files",

@@ -161,6 +161,7 @@ class Recorder:
             "route": action.route,
             "quiet": draft.quiet,
             "reason": list(reasons),
+            "request": self._journal.request(action.id).decode("utf-8", "replace"),
             "attachments": [one.filename for one in draft.attachments],
         }
         return shown

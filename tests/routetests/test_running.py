@@ -119,7 +119,12 @@ def test_every_helpdesk_gets_its_own_fields_by_its_own_connector(tmp_path: Path)
         create:
           - {helpdesk: osticket, topicId: 77}
           - {helpdesk: otobo, queue: "Shop::till", title: paper}
-          - {helpdesk: zammad, group: "Ops::web1", priority: 3 high, body: {contains: web1}, title: {glob: "*HTTP*"}}
+          - helpdesk: zammad
+            group: "Ops::web1"
+            priority: 3 high
+            body: {contains: web1}
+            title: {glob: "*HTTP*"}
+            request: '"group":"Ops::web1"'
         tickets: {osticket: 1, zammad: 1, otobo: 1}
     - {at: 3m, send: {source: nagios, kind: recovery, host: web1, service: HTTP}}
     - {at: 9m, expect: {close: {helpdesk: zammad, state: closed}, open_incidents: 2}}
