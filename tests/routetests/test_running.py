@@ -410,6 +410,45 @@ def test_what_a_person_did_is_learned_between_actions(tmp_path: Path) -> None:
     )
 
 
+WEBHOOK = HEAD.replace(
+    "schedules:\n",
+    """\
+  api:
+    kind: webhook
+    url: https://desk.example.org/api/v2
+    auth: {bearer: "${env:DESK_TOKEN}"}
+    probe: {url: /me}
+    create:
+      url: /tickets
+      body: {title: "{{ title }}", text: "{{ text }}", priority: "{{ fields.priority }}"}
+      answer: {id: data.id, number: data.number}
+      idempotent: true
+    append: {url: "/tickets/{{ ticket.id }}/notes", body: {text: "{{ text }}"}, idempotent: true}
+    close: {method: PUT, url: "/tickets/{{ ticket.id }}", body: {state: closed}, also_append: true}
+schedules:
+""",
+).replace(
+    "ticket: {helpdesk: osticket, template: alert, fields: {topicId: 77}}",
+    "ticket: {helpdesk: api, template: alert, fields: {priority: urgent}}",
+)
+
+
+def test_a_webhook_is_tested_by_its_requests(tmp_path: Path) -> None:
+    passed(
+        tmp_path,
+        """\
+- name: a ticket over an API of one's own
+  steps:
+    - {at: 0s, fault: {api: {fault: commit_then_drop, count: 1}}, send: {source: zabbix, host: a, origin_key: a}}
+    - {at: 1h, expect: {create: {helpdesk: api, priority: urgent, request: urgent}, tickets: 1}}
+    - {at: 2h, send: {source: zabbix, kind: acknowledgement, host: a, origin_key: a, title: I look into it}}
+    - {at: 2h, expect: {append: {request: /notes}}}
+    - {at: 3h, send: {source: zabbix, kind: recovery, host: a, origin_key: a}, expect: {close: {state: closed}}}
+""",
+        WEBHOOK,
+    )
+
+
 def test_a_kind_without_a_stand_in_is_prepared_by_its_connector_and_never_called(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
