@@ -701,11 +701,12 @@ class Delivery:
         overdue = await self._journal.claim_overdue(
             self._connector.name, limit=MOST_OVERDUE, now=now, lease=LEASE_OVERDUE, paused_total=self._pauses.total
         )
-        for action in overdue:
-            if to := fallback_of(action, self._reachable):
-                self._start(self._fall_back(action, to))
-            else:
-                await self._journal.release_action(action.id, fence=action.fence)
+        goes = [(action, to) for action in overdue if (to := fallback_of(action, self._reachable))]
+        for action, to in goes:
+            self._start(self._fall_back(action, to))
+        await self._give_back([action for action in overdue if not fallback_of(action, self._reachable)])
+        if len(goes) == MOST_OVERDUE:  # there may be more
+            self._swept = now - POLL
 
     async def _fall_back(self, action: Action, to: str) -> None:
         why = self._pauses.told or ("its calls fail" if self._breaker.state is BreakerState.OPEN else "")

@@ -189,7 +189,8 @@ async def desk(
     configured, wire, told = settings(**limits), Wire(reply), Told()
     assert configured.limits.rate is None or isinstance(configured.limits.rate, RateLimit)
     clock = clock or Clock()
-    delivery = Delivery(OsTicketConnector("osticket", configured), configured, journal, wire, told, clock=clock)
+    connector = OsTicketConnector("osticket", configured)
+    delivery = Delivery(connector, configured, journal, wire, told, clock=clock, reachable=lambda name: name == "other")
     task = asyncio.create_task(delivery.run())
     try:
         yield Desk(journal, wire, clock, told, delivery, task)

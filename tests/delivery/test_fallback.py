@@ -6,9 +6,12 @@ import pytest
 
 from gateway.delivery.fallback import fallback_of, falls_back, has_waited
 from gateway.delivery.schedule import Next
-from gateway.model.action import Action, ActionKind, ActionStatus, Outcome, OutcomeKind
+from gateway.helpdesks.protocol import Answer, CallFailed
+from gateway.journal.memory import MemoryJournal
+from gateway.model.action import Action, ActionKind, ActionStatus, Elsewhere, Outcome, OutcomeKind
 from gateway.model.reasons import Reason
-from tests.journal.builders import NOON, a_ticket, an_action
+from tests.delivery.desk import Desk, Wire, desk, until
+from tests.journal.builders import NOON, a_ticket, an_action, an_incident, processed
 
 AGAIN = Next(ActionStatus.QUEUED, Reason.NOT_SENT, NOON + 5)
 DEAD = Next(ActionStatus.DEAD, Reason.REJECTED)
@@ -78,3 +81,34 @@ def test_its_age_stands_still_while_the_helpdesk_was_paused() -> None:
     # Queued in the middle of a pause that still lasts: its part before does not make it younger than it is.
     assert has_waited(replace(create, paused_before=500.0), now=NOON + 900, paused_total=50.0)
     assert not has_waited(a_create(), now=NOON + 1e9, paused_total=0.0)
+
+
+async def refused(wire: Wire, url: str, content: bytes) -> Answer:
+    raise CallFailed("connection refused", sent=False)
+
+
+async def waiting(at: Desk, number: int) -> list[str]:
+    """So many creates with a fallback after a quarter of an hour."""
+    receipts: list[str] = []
+    for each in range(number):
+        incident = an_incident(key=f"key {each}")
+        there = Elsewhere("other", "plan", 900.0, (an_action(incident.id, helpdesk="other"),))
+        create = replace(an_action(incident.id, queued_at=at.clock() - 1), elsewhere=(there,))
+        receipts.append(await processed(at.journal, create, incident=incident, at=at.clock() - 1))
+    at.delivery.wake()
+    return receipts
+
+
+@pytest.mark.anyio
+async def test_a_long_queue_does_not_wait_for_its_turn_at_the_breaker() -> None:
+    """After an outage of a quarter of an hour hundreds are overdue at once, and few of them were ever called."""
+    async with desk(MemoryJournal(), refused, retry_first="1h", retry_most="1h") as at:
+        receipts = await waiting(at, 180)
+        await until(lambda: "breaker_open" in at.told.words)
+        calls = len(at.wire.ways())
+        assert calls < 180
+        at.clock.offset += 900
+        at.delivery.wake()
+        await until(lambda: sum(bool(step.fell_back_to) for step in at.told.steps) == 180, 2.5)
+        assert set(await at.statuses(receipts)) == {ActionStatus.SKIPPED, ActionStatus.QUEUED}
+        assert {step.fell_back_to for step in at.told.steps} == {"", "other"}
