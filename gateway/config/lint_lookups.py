@@ -6,7 +6,7 @@ from typing import Literal
 from gateway.config.lookups import own_name
 from gateway.config.models import IncidentPolicy, Ticket
 from gateway.config.problems import Level, Path, did_you_mean
-from gateway.config.subject import Check, Note, Subject, error, warning
+from gateway.config.subject import Check, Note, Subject, error, info
 from gateway.config.ticket_texts import field_sections, ticket_texts
 from gateway.routing.fields import UnknownField
 from gateway.routing.lookups import check_column
@@ -59,15 +59,16 @@ def _look_ups(path: Path, ticket: Ticket, policy: IncidentPolicy) -> Iterator[tu
 
 
 def unused(subject: Subject) -> Iterator[Note]:
-    """Tables are there for something."""
+    """Tables are there for something; it may be silences."""
     if not subject.whole:
         return
     config = subject.config
     own = {own_name(route.lookup) for _, route in subject.routes} | {config.lookup}
     for name, one in config.lookups.items():
         if one.named and name not in own and not any(_mentions(subject, name)):
-            hint = f"write lookups.{name}.COLUMN in a rule or template, or remove it"
-            yield warning(("lookups", name), f"nothing uses '{name}'", hint)
+            yield info(
+                ("lookups", name), f"no rule and no template uses '{name}'", f"write lookups.{name}.COLUMN in one"
+            )
 
 
 def _mentions(subject: Subject, name: str) -> Iterator[bool]:

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.model.reasons import Reason
 from tests.cli.support import tg
-from tests.e2e.house import House, house
+from tests.e2e.house import ROUTES, House, house
 from tests.e2e.test_time import HOUR, Clock
 
 pytestmark = pytest.mark.anyio
@@ -144,3 +144,15 @@ routes:
         clock.offset += 7 * HOUR
         after = await home.nagios("PROBLEM", "CRITICAL", "db1", SERVICENOTIFICATIONID="4")
         assert await reasons(home, after) == [Reason.OPENED]
+
+
+async def test_a_silence_may_name_the_site_that_a_table_knows_of_a_host(tmp_path: Path) -> None:
+    (tmp_path / "hosts.csv").write_text("Host,Site\nweb1,FRA\ndb1,MUC\n")
+    rules = ROUTES + "lookups: {hosts: {file: hosts.csv, by: host}}\n"
+    async with house(tmp_path, rules) as home:
+        wrong = await said(home, "silence", "add", "lookups.hosts.sit=FRA", "--for", "2h", "--comment", "x", code=1)
+        assert "there is no field 'lookups.hosts.sit'" in wrong
+        await said(home, "silence", "add", "lookups.hosts.site=FRA", "--for", "2h", "--comment", "power cut")
+        quiet = await home.nagios("PROBLEM", "CRITICAL", SERVICENOTIFICATIONID="1")
+        other = await home.nagios("PROBLEM", "CRITICAL", "db1", SERVICENOTIFICATIONID="2")
+        assert await reasons(home, quiet, other) == [Reason.SILENCED, Reason.OPENED]
