@@ -130,7 +130,7 @@ def _told_by_digest(incident: Incident, timer: Deadline, plan: Plan, wish: Wish,
 
 
 def said_digest(
-    digest: Incident, timer: Deadline, plan: Plan, rows: Sequence[StormRow], storms: Storms
+    digest: Incident, timer: Deadline, plan: Plan, rows: Sequence[StormRow], storms: Storms, now: float = 0.0
 ) -> Fired | None:
     """Fire the timer of a storm's digest: its ticket is told what is new."""
     if timer not in digest.timers or digest.state is IncidentState.CLOSED or plan.storm is None:
@@ -143,7 +143,7 @@ def said_digest(
     if begins:  # for the first time, or because its ticket was only shown
         digest = replace(digest, reasons=without(digest.reasons, Reason.SHADOW))
         kept = replace(kept, kind=ActionKind.CREATE)
-    said = word(digest, rows, timer.due_at, plan.policy, kept.kind)
+    said = word(digest, rows, timer.due_at, plan.policy, kept.kind, now=now)
     fields = {
         one.helpdesk: one.draft.fields for one in kept.variants
     }  # at the fallbacks, the digest's own now among them
@@ -232,8 +232,11 @@ def fired(
     *,
     facts: Facts | None = None,
     rows: Sequence[StormRow] = (),
+    now: float = 0.0,
 ) -> Processed:
     """All that firing a timer wants written. ``facts`` (of storms) is carried forward; ``rows`` are those of a digest.
+
+    ``now`` is the instant at which it is fired, which may be long after it was due.
 
     One that means nothing any more is only deleted; so is one whose ticket must not be written to.
     """
@@ -247,7 +250,7 @@ def fired(
     storms = Storms(facts, rules, changes, history)
     deadline = Deadline(TimerKind(timer.kind), timer.due_at)
     if deadline.kind is TimerKind.DIGEST:
-        done = said_digest(incident, deadline, plan, rows, storms)
+        done = said_digest(incident, deadline, plan, rows, storms, now)
     else:
         done = fired_timer(incident, deadline, plan, storms, outages)
     if done is None:
@@ -345,6 +348,7 @@ class Timers:
                     outages.get(name, ()),
                     facts=facts,
                     rows=rows.get(name, ()),
+                    now=now,
                 )
                 work.append((timer, done))
             except Exception as error:  # noqa: BLE001 - our own bug must not stop the neighbours; it is told and counted

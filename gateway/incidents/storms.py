@@ -136,12 +136,18 @@ class Word:
     told: tuple[StormRow, ...] = ()
 
 
-def word(digest: Incident, rows: Sequence[StormRow], due_at: float, policy: Policy, last: ActionKind) -> Word:
-    """What a digest says. ``last`` is what the next word is: a create, or a reopening after it was closed, else an append."""
+def word(
+    digest: Incident, rows: Sequence[StormRow], due_at: float, policy: Policy, last: ActionKind, *, now: float = 0.0
+) -> Word:
+    """What a digest says. ``last`` is what the next word is: a create, or a reopening after it was closed, else an append.
+
+    ``now`` is later than ``due_at`` where nobody was there to fire the timer: what would have been silent since is left out.
+    """
     changed = tuple(row for row in rows if row.told != row.stands)
     is_over = all(row.is_over for row in rows)
     told = replace(digest, version=digest.version + 1, news=(), severity=_worst(rows, digest.severity))
-    again = replace(told, timers=(Deadline(TimerKind.DIGEST, due_at + policy.storm_every),))
+    missed = max(0, int((now - due_at) // policy.storm_every) - 1) if policy.storm_every > 0 else 0
+    again = replace(told, timers=(Deadline(TimerKind.DIGEST, due_at + policy.storm_every * (missed + 1)),))
     over = replace(told, state=IncidentState.CLOSED, closed_at=due_at, timers=())
     if last is ActionKind.CREATE:
         wish = Wish(last, Purpose.PROBLEM, quiet=False, reopen=False)

@@ -10,7 +10,10 @@ from gateway.journal.protocol import ReceiptView
 from gateway.model.incident import IncidentState
 from gateway.model.reasons import Reason
 from tests.e2e.house import House, house, until
+from tests.e2e.test_fallback import DOWN, at_osticket, entries, switch
 from tests.e2e.test_otobo import CONFIG as OTOBO
+from tests.e2e.test_several_helpdesks import CONFIG as SEVERAL
+from tests.e2e.test_several_helpdesks import in_helpdesk
 from tests.e2e.test_time import Clock
 
 pytestmark = pytest.mark.anyio
@@ -155,3 +158,39 @@ async def test_events_show_tells_of_the_digest_and_operators_are_warned(
         metrics = (await home.client.get(f"{home.url}/metrics")).text
         assert 'ticket_gateway_decisions_total{reason="joined_storm"} 2.0' in metrics
         assert 'ticket_gateway_decisions_total{reason="storm_began"}' in metrics
+
+
+FALLBACK = """\
+routes:
+  - name: alerts
+    ticket:
+      helpdesk: zammad
+      template: alert
+      fields: {priority: "3 high"}
+      fallback: {helpdesk: osticket, after: 400ms, fields: {priority: 4}}
+    incident: {storm: {limit: 2, within: 10m, every: 1m}}
+"""
+
+
+async def test_a_digest_that_its_helpdesk_does_not_take_goes_to_the_fallback_and_stays_there(tmp_path: Path) -> None:
+    clock = Clock()
+    async with house(tmp_path, FALLBACK, clock=clock, config=SEVERAL) as home:
+        switch(home, DOWN)
+        await come_unsettled(home, *many(4))
+        await at_osticket(home, 2)
+        clock.offset += 6
+        await at_osticket(home, 3)
+        await home.settled()
+        [digest] = [one for one in in_helpdesk(home, "osticket") if str(one["subject"]).startswith("Storm")]
+        assert digest["priority"] == "emergency", "the fallback's own fields"
+        switch(home)
+        await come(home, "web03", "web04", kind="RECOVERY", state="OK", id="r")
+        await word(home, clock, 61)
+        [digest] = [one for one in in_helpdesk(home, "osticket") if str(one["subject"]).startswith("Storm")]
+        assert "All 2 problems of this storm are over." in str(entries(digest)[-1]["body"])
+        assert in_helpdesk(home, "zammad") == []
+
+
+async def come_unsettled(home: House, *hosts: str) -> None:
+    for host in hosts:
+        await home.nagios("PROBLEM", "CRITICAL", host, SERVICENOTIFICATIONID=host)

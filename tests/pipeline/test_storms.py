@@ -296,6 +296,20 @@ async def test_what_joined_a_digest_whose_create_was_dropped_is_taken_off_it_and
     assert "1 open, 0 recovered" in world.words()[-1]
 
 
+async def test_after_a_week_without_anybody_a_digest_does_not_say_nothing_ten_thousand_times(folder: Path) -> None:
+    world = played(folder)
+    await world.come(*hosts(5))
+    await world.wait(10)
+    before = world.digests[0].version
+    world.now += 7 * 86400
+    while await world.timers.fire_due():
+        pass
+    assert world.digests[0].version - before <= 4
+    await world.send("h04", Kind.RECOVERY)
+    await world.wait(61)
+    assert "1 open, 1 recovered" in world.words()[-1]
+
+
 async def test_messages_of_people_have_tickets_of_their_own_and_do_not_count(folder: Path) -> None:
     world = played(folder)
     assert await world.come(*hosts(6), kind=Kind.MESSAGE) == [OPENED] * 6
