@@ -133,7 +133,7 @@ sources:
 helpdesks:
   desk:
 {helpdesk}    sandbox: true
-    limits: {{{{timeout: {timeout}ms, settle: {settle}ms, retry_first: 50ms, retry_most: 200ms}}}}
+    limits: {{{{creates: off, timeout: {timeout}ms, settle: {settle}ms, retry_first: 50ms, retry_most: 200ms}}}}
 {{rest}}
 """
 _ROUTES = """\

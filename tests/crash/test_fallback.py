@@ -28,14 +28,14 @@ helpdesks:
     group: Users
     customer: monitoring@example.org
     sandbox: true
-    limits: {{timeout: 1s, settle: 100ms, retry_first: 20ms, retry_most: 50ms}}
+    limits: {{creates: off, timeout: 1s, settle: 100ms, retry_first: 20ms, retry_most: 50ms}}
   osticket:
     kind: osticket
     url: {sandbox}/osticket/api
     auth: {{api_key: 5A4DB0C05A4DB0C05A4DB0C05A4DB0C0}}
     requester: {{name: Monitoring, email: monitoring@example.org}}
     sandbox: true
-    limits: {{timeout: 1s, settle: 100ms, retry_first: 20ms, retry_most: 50ms}}
+    limits: {{creates: off, timeout: 1s, settle: 100ms, retry_first: 20ms, retry_most: 50ms}}
 routes:
   - name: all
     ticket: {{helpdesk: zammad, template: generic, fallback: {{helpdesk: osticket, after: 60ms}}}}

@@ -31,7 +31,7 @@ helpdesks:
     auth: {{api_key: 5A4DB0C05A4DB0C05A4DB0C05A4DB0C0}}
     requester: {{name: Monitoring, email: monitoring@example.org}}
     sandbox: true
-    limits: {{timeout: 2s, settle: 300ms, retry_first: 100ms, retry_most: 400ms}}
+    limits: {{creates: off, timeout: 2s, settle: 300ms, retry_first: 100ms, retry_most: 400ms}}
 routes:
   - name: all
     ticket: {{helpdesk: desk, template: generic, format: text}}
