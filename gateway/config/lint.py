@@ -236,6 +236,8 @@ def helpdesk_addresses(subject: Subject) -> Iterator[Note]:
             yield info(
                 (*path, "mode"), "what would be written to this helpdesk is only shown", "take it out to make tickets"
             )
+        for key, message, hint in helpdesk.doubtful():
+            yield warning((*path, key), message, hint)
         if not helpdesk.verify:
             yield warning((*path, "verify"), "any certificate is accepted", "name the authority with `ca`")
 

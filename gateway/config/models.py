@@ -4,6 +4,7 @@ Models are frozen; unknown keys are errors. A key of the grammar that is not bui
 message that says so (`NOT_BUILT_YET`).
 """
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import re2
@@ -385,6 +386,10 @@ class HelpdeskSettings(Section):
         "number. It counts only for who takes part in that ticket. Empty: numbers in subjects do not count.",
     )
     sandbox: bool = Field(default=False, description="This is the built-in sandbox: `settle` may be short.")
+
+    def doubtful(self) -> Iterator[tuple[str, str, str]]:
+        """What is allowed and probably not meant, for `check`: (key, what, way out)."""
+        yield from ()
 
     @property
     def shadow(self) -> bool:

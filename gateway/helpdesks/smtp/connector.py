@@ -172,7 +172,7 @@ class SmtpConnector:
             envelope = Envelope(self._settings.from_, stored.recipients, stored.mail.encode("ascii"))
             handed = await hand_over(self._server, envelope, timeout=timeout)
         except Refused as refused:
-            return of_refusal(refused, files=stored.files)
+            return self._masked(of_refusal(refused, files=stored.files))
         except Lost as lost:
             outcome = of_loss(lost)
             if outcome.kind is OutcomeKind.UNKNOWN:
@@ -204,12 +204,17 @@ class SmtpConnector:
         try:
             reply = await rehearse(self._server, envelope, timeout=timeout)
         except Refused as refused:
-            return of_refusal(refused, files=False)
+            return self._masked(of_refusal(refused, files=False))
         except Lost as lost:
             return of_loss(lost)
         return Outcome(OutcomeKind.DELIVERED, Reason.DELIVERED, f"{self._settings.host}: {reply}")
 
     # ---------------------------------------------------------------------------------------------------------- inside
+
+    def _masked(self, outcome: Outcome) -> Outcome:
+        """The outcome without our password, should the server repeat it."""
+        password = self._server.password
+        return replace(outcome, detail=outcome.detail.replace(password, "<secret>")) if password else outcome
 
     @cached_property
     def _server(self) -> Server:

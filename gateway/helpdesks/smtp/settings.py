@@ -1,6 +1,7 @@
 """The settings of a helpdesk that is reached by mail."""
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -165,6 +166,11 @@ class SmtpSettings(HelpdeskSettings):
         if self.auth is not None and self.tls == "none" and not self.is_local:
             raise ValueError("tls: the password would travel in the clear; write `starttls` or `implicit`")
         return self
+
+    def doubtful(self) -> Iterator[tuple[str, str, str]]:
+        """Tickets in the clear."""
+        if self.tls == "none" and not self.is_local:
+            yield "tls", "all tickets travel in the clear", "write `starttls`"
 
     @property
     def is_local(self) -> bool:

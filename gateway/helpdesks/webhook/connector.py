@@ -115,13 +115,25 @@ class WebhookConnector:
 
     async def call(self, order: Order, request: bytes, http: Http, *, timeout: float) -> Outcome:
         """Make the call."""
-        outcome = await self._call(order, Stored.read(request), http, timeout)
+        outcome = self._masked(await self._call(order, Stored.read(request), http, timeout))
         if outcome.kind is OutcomeKind.UNKNOWN and self.capabilities.certainty is Certainty.NONE:
             self._doubt.arises(order.marker)  # delivery asks a person now, or sends again
         return outcome
 
     async def resolve(self, order: Order, request: bytes, http: Http, *, timeout: float) -> Outcome:
         """Look it up, or send it again where that does no harm; else as `on_unknown` says."""
+        return self._masked(await self._resolve(order, request, http, timeout))
+
+    async def probe(self, http: Http, *, timeout: float) -> Outcome:
+        """The configured harmless call. Without one: whether anything answers, and we were not refused just now."""
+        return self._masked(await self._probe(http, timeout))
+
+    # ---------------------------------------------------------------------------------------------------------- inside
+
+    def _masked(self, outcome: Outcome) -> Outcome:
+        return replace(outcome, detail=self._session.masked(outcome.detail))
+
+    async def _resolve(self, order: Order, request: bytes, http: Http, timeout: float) -> Outcome:
         configured = self._settings.request_for(order.kind)
         if configured.look_up is not None:
             found = await self._finder.find(configured.look_up, order, http, timeout)
@@ -144,8 +156,7 @@ class WebhookConnector:
             return replace(outcome, kind=OutcomeKind.UNKNOWN)  # the first call is as unknown as before
         return outcome
 
-    async def probe(self, http: Http, *, timeout: float) -> Outcome:
-        """The configured harmless call. Without one: whether anything answers, and we were not refused just now."""
+    async def _probe(self, http: Http, timeout: float) -> Outcome:
         probe, base = self._settings.probe, self._settings.base
         if probe is None and self._monotonic() - self._refused_at < _JUST_REFUSED:
             return Outcome(
@@ -167,8 +178,6 @@ class WebhookConnector:
         except Refused as refused:
             return refused.outcome
         return answers.of_read(answer, probe.statuses)
-
-    # ---------------------------------------------------------------------------------------------------------- inside
 
     async def _call(self, order: Order, stored: Stored, http: Http, timeout: float) -> Outcome:
         configured = self._settings.request_for(order.kind)

@@ -4,13 +4,16 @@ import base64
 import hashlib
 import hmac
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import quote, urlencode
 
-from gateway.helpdesks.protocol import Answer, Http
+from gateway.helpdesks.protocol import Answer, CallFailed, Http
 from gateway.helpdesks.webhook import answers, paths
-from gateway.helpdesks.webhook.settings import WebhookHmac, WebhookLogin, WebhookSettings
+from gateway.helpdesks.webhook.settings import WebhookAuth, WebhookHmac, WebhookLogin, WebhookSettings
 from gateway.model.action import Outcome, OutcomeKind
+
+_SHORTEST = 6
+"""Characters of a key that is masked: a shorter one would take plain words out of every sentence."""
 
 
 class Refused(Exception):
@@ -37,6 +40,7 @@ class Session:
         self._clock = clock
         self._token = ""
         self._until = 0.0
+        self._secrets = tuple(_secrets_of(settings.auth))
 
     async def ask(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, http: Http, timeout: float
@@ -49,11 +53,27 @@ class Session:
         """
         end = self._monotonic() + timeout
         had_token = bool(self._token)
-        answer = await self._call(method, url, headers, body, http, end)
+        answer = await self._told(method, url, headers, body, http, end)
         if answer.status == 401 and self._settings.auth.login is not None and had_token:
             self._token = ""  # it may have ended; what was refused with 401 was not looked at
-            answer = await self._call(method, url, headers, body, http, end)
+            answer = await self._told(method, url, headers, body, http, end)
         return answer
+
+    def masked(self, words: str) -> str:
+        """The words of a server or a failure without our keys, should they repeat one."""
+        secrets = [*self._secrets, *([self._token] if self._token else [])]
+        for secret in secrets:
+            for shown in (secret, quote(secret, safe="")):
+                words = words.replace(shown, "<secret>")
+        return words
+
+    async def _told(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, http: Http, end: float
+    ) -> Answer:
+        try:
+            return await self._call(method, url, headers, body, http, end)
+        except CallFailed as failure:  # its words name the whole address
+            raise CallFailed(self.masked(str(failure)), sent=failure.sent) from None
 
     async def _call(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, http: Http, end: float
@@ -111,6 +131,15 @@ class Session:
             for name, secret in self._settings.auth.query.items()
         )
         return f"{url}{'&' if '?' in url else '?'}{keys}" if keys else url
+
+
+def _secrets_of(auth: WebhookAuth) -> Iterator[str]:
+    """The keys, and what stands behind the scheme in one (`token ...`); the longest first."""
+    given = [auth.bearer, auth.basic.password if auth.basic else None, auth.hmac.secret if auth.hmac else None]
+    given += [*auth.headers.values(), *auth.query.values()]
+    given += [*auth.login.headers.values(), *auth.login.form.values()] if auth.login else []
+    texts = {part for one in given if one is not None for part in (one.reveal(), one.reveal().rpartition(" ")[2])}
+    yield from sorted((text for text in texts if len(text) >= _SHORTEST), key=len, reverse=True)
 
 
 def _signature(settings: WebhookHmac, body: bytes, instant: str) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The settings of a helpdesk with an HTTP API of its own."""
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, JsonValue, model_validator
@@ -268,6 +269,15 @@ class WebhookSettings(HttpHelpdeskSettings):
         if re.search(r"\{\{[^}]*\bticket\.", self.create.url):
             raise ValueError("create.url: there is no ticket yet that it could name")
         return self
+
+    def doubtful(self) -> Iterator[tuple[str, str, str]]:
+        """No harmless call, where keys can be refused."""
+        if self.probe is None and self.auth != WebhookAuth():
+            yield (
+                "auth",
+                "without `probe` a refusal of these keys can hardly be told from that of one ticket",
+                "add `probe`",
+            )
 
     @property
     def base(self) -> str:

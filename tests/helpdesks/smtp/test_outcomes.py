@@ -26,7 +26,7 @@ AUTHENTICATED = {"auth": {"user": "gateway", "password": "secret-word"}}
         ("greeting", HANG, NOT_SENT),
         ("EHLO", "421 4.3.2 later", DOWN),
         ("EHLO", CLOSE, NOT_SENT),
-        ("AUTH", "535 5.7.8 no", AUTH),
+        ("AUTH", "535 5.7.8 no, secret-word is wrong", AUTH),
         ("AUTH", "454 4.7.0 later", DOWN),
         ("AUTH", CLOSE, NOT_SENT),
         ("MAIL", "530 5.7.0 log in first", AUTH),

@@ -95,6 +95,19 @@ async def test_keys_are_in_the_call_and_never_in_what_is_stored() -> None:
     assert "secret" not in str(outcome)
 
 
+async def test_no_word_of_a_server_or_a_failure_carries_a_key_into_the_journal() -> None:
+    auth = {"query": {"key": "s3cret word"}, "headers": {"Authorization": "token t0ken-of-ours"}}
+    connector = WebhookConnector("desk", settings(auth=auth))
+    echo = answer(400, {"error": "bad key t0ken-of-ours"})
+    lost = CallFailed("POST https://api.example.org/v1/tickets?key=s3cret%20word: gone", sent=True)
+    for one in (echo, lost):
+        outcome = await called(Api([one]), order(), connector=connector)
+        probed = await connector.probe(Api([one]), timeout=1.0)
+        for detail in (outcome.detail, probed.detail):
+            assert "s3cret" not in detail
+            assert "t0ken" not in detail
+
+
 async def test_a_log_in_is_made_when_it_is_needed_and_again_when_it_has_ended() -> None:
     login = {"url": "/login", "form": {"client_secret": "s&s"}, "token": "access_token", "prefix": "Bearer "}
     connector = WebhookConnector("desk", settings(auth={"login": login}))
