@@ -686,3 +686,44 @@ def test_a_fallback_takes_the_ticket_when_its_time_has_come(tmp_path: Path) -> N
     - {at: 8h, expect: {tickets: {zammad: 1, osticket: 0}, create: {helpdesk: zammad}}}
 """
     passed(tmp_path, tests, head)
+
+
+def test_what_waits_is_done_as_the_fallback_can_and_stays_there(tmp_path: Path) -> None:
+    head = (
+        HEAD[: HEAD.index("routes:")]
+        + """\
+unrouted:
+  ticket:
+    helpdesk: zammad
+    template: alert
+    fallback:
+      - {helpdesk: otobo, after: 10m, escalated: {priority: 5 very high}}
+      - {helpdesk: osticket, after: 20m}
+  incident: {key: [host, service], escalate: {severity: update, fields: {priority: 3 high}}, reopen_within: 1h}
+"""
+    )
+    story = """\
+    - {at: 1s, send: {source: nagios, host: h, service: s, severity: warning}}
+    - {at: 2s, send: {source: nagios, host: h, service: s, severity: critical}}
+    - {at: 3s, send: {source: nagios, host: h, service: s, kind: recovery}}
+"""
+    tests = f"""\
+- name: it is changed, closed and opened again in otobo
+  steps:
+    - {{at: 0s, fault: {{zammad: down}}}}
+{story}\
+    - at: 11m
+      expect:
+        create: {{helpdesk: otobo, reason: fell_back}}
+        update: {{helpdesk: otobo, priority: 5 very high}}
+        close: {{helpdesk: otobo}}
+    - {{at: 12m, fault: clear, send: {{source: nagios, host: h, service: s, severity: critical, text: more}}}}
+    - {{at: 13m, expect: {{reopen: {{helpdesk: otobo}}, tickets: {{zammad: 0, osticket: 0, otobo: 1}}}}}}
+- name: all of it is follow-ups in osticket
+  steps:
+    - {{at: 0s, fault: {{zammad: down, otobo: auth_broken}}}}
+{story}\
+    - {{at: 15m, expect: {{tickets: 0}}}}
+    - {{at: 31m, expect: {{append: 2, tickets: {{osticket: 1, otobo: 0, zammad: 0}}, dead_letters: 0}}}}
+"""
+    passed(tmp_path, tests, head)
