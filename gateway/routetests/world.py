@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from gateway.config.models import HelpdeskSettings, HttpHelpdeskSettings
@@ -13,6 +14,7 @@ from gateway.helpdesks.standing import Watched
 from gateway.model.action import NewAction
 from gateway.pipeline import Pipeline
 from gateway.receive.messages import Unreadable
+from gateway.rendering.brake import FOLDER, brake_words
 from gateway.routetests.clock import VirtualLoop
 from gateway.routetests.desks import Desk, make_desks
 from gateway.routetests.journal import TestJournal
@@ -93,6 +95,7 @@ class World:
                 self.journal,
                 desk.http,
                 self.recorder,
+                words=partial(brake_words, rules.config.templates.get(FOLDER, {})),
                 clock=loop.time,
                 draw=lambda: 0.5,
                 reachable=self.desks.__contains__,

@@ -433,6 +433,21 @@ schedules:
 )
 
 
+def test_the_brake_holds_back_what_is_too_much_and_lets_it_go_in_time(tmp_path: Path) -> None:
+    passed(
+        tmp_path,
+        """\
+- name: twelve tickets, five an hour
+  steps:
+    - {at: 0s, times: 12, every: 1s, send: {source: zabbix, host: "h{n}", origin_key: "h{n}"}}
+    - {at: 10m, expect: {create: 6, tickets: 6, reason: brake}}
+    - {at: 70m, expect: {create: 5}}
+    - {at: 3h, expect: {create: 2, dead_letters: 0, tickets: 13}}
+""",
+        HEAD.replace("    kind: osticket\n", "    kind: osticket\n    limits: {creates: 5/h}\n"),
+    )
+
+
 def test_a_webhook_is_tested_by_its_requests(tmp_path: Path) -> None:
     passed(
         tmp_path,
