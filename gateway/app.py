@@ -100,6 +100,7 @@ class Gateway:
         self._watches: dict[str, tuple[Watch, asyncio.Task[None]]] = {}
         self._door = _Door()
         self._keys: tuple[bytes, ...] = ()
+        self.reloading = asyncio.Lock()
 
     @property
     def addresses(self) -> list[str]:
@@ -672,13 +673,14 @@ async def serve_until_stopped(
 
 async def _reload(gateway: Gateway, path: Path) -> None:
     log = structlog.get_logger()
-    try:
-        config = await asyncio.to_thread(load_file, path, env=os.environ)  # a large table takes a while
-    except ConfigErrors as errors:
-        for problem in errors.problems:
-            log.error("configuration not read again; the old one stays in force", detail=str(problem))
-        return
-    refused = await gateway.reload(config)
+    async with gateway.reloading:  # what was asked for last must be in force last
+        try:
+            config = await asyncio.to_thread(load_file, path, env=os.environ)  # a large table takes a while
+        except ConfigErrors as errors:
+            for problem in errors.problems:
+                log.error("configuration not read again; the old one stays in force", detail=str(problem))
+            return
+        refused = await gateway.reload(config)
     for why in refused:
         log.error("configuration not put in force; the old one stays", detail=why)
     if not refused:

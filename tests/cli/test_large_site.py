@@ -2,6 +2,7 @@
 
 import json
 import signal
+import threading
 from pathlib import Path
 
 import httpx
@@ -125,6 +126,25 @@ def _reload(gateway: Program, words: str) -> None:
     mark = len(gateway.text)
     gateway.process.send_signal(signal.SIGHUP)
     gateway.wait_for(words, after=mark)
+
+
+@pytest.mark.processes
+def test_of_two_reloads_in_a_row_the_later_one_is_in_force_however_long_the_first_one_takes(tmp_path: Path) -> None:
+    port = free_port()
+    site(tmp_path, port)
+    large = HOSTS.replace("MUC", "BER") + "".join(f"host-{number};X;x@example.org\n" for number in range(60_000))
+    with program(tmp_path, "serve", "--with-sandbox") as gateway:
+        until_answered(f"http://127.0.0.1:{port}/healthz")
+        gateway.wait_for("started")
+        (tmp_path / "hosts.csv").write_text(large)
+        gateway.process.send_signal(signal.SIGHUP)
+        threading.Event().wait(0.1)  # so that the first one has begun to read
+        (tmp_path / "new.csv").write_text(HOSTS)
+        (tmp_path / "new.csv").rename(tmp_path / "hosts.csv")
+        _reload(gateway, "configuration read again")
+        gateway.wait_for("configuration read again", after=gateway.text.index("configuration read again") + 1)
+        _ask(port, "web2")
+        assert _title(port, "web2") == "MUC: CRITICAL: HTTP on web2"
 
 
 @pytest.mark.processes
