@@ -467,8 +467,8 @@ def _sweep(work: _Work, name: str, listing: Listing) -> None:
             plan = work.facts.plans[incident.plan]
             transition = _step(work, one, incident, incident.key, plan, incident.plan)
             _apply(work, one, plan, transition, variables={})
-            told = f"{event.origin_key}: {transition.reason.value}"
-            _line(work, "correlated", Reason.MEMBER_VANISHED, told, routed.index, found)
+            told = f"{event.title or event.origin_key}: {transition.reason.value}"
+            _line(work, "correlated", Reason.MEMBER_VANISHED, told, None, found)  # it is about no event of the receipt
 
 
 def _render(

@@ -61,6 +61,11 @@ def _size(size: int) -> str:
     return f"{size} B" if size < 1024 else f"{size / 1024:.0f} KiB" if size < 1 << 20 else f"{size / (1 << 20):.1f} MiB"
 
 
+def _told(detail: str) -> str:
+    """What happened, for people: OTOBO and Znuny keep it as values between `%%`."""
+    return " · ".join(filter(None, detail.split("%%"))) if detail.startswith("%%") else detail
+
+
 def _is_image(file: Attachment) -> bool:
     return file.media_type.lower() in _SHOWN_IMAGES
 
@@ -130,7 +135,7 @@ class _Pages:
         self._templates = Environment(
             loader=PackageLoader("gateway.sandbox", "pages"), autoescape=True, undefined=StrictUndefined
         )
-        self._templates.filters.update(when=_when, size=_size, quote=lambda text: quote(text, safe=""))
+        self._templates.filters.update(when=_when, size=_size, told=_told, quote=lambda text: quote(text, safe=""))
         self._templates.tests["image"] = _is_image
 
     def router(self) -> Router:

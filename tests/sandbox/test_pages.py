@@ -163,3 +163,12 @@ async def test_an_unchanged_list_costs_nothing(client: httpx.AsyncClient) -> Non
     await _create(client)
     changed = await client.get("/sandbox/list", headers={"If-None-Match": first.headers["etag"]})
     assert changed.status_code == 200
+
+
+async def test_the_history_of_an_otobo_is_shown_without_its_marks(client: httpx.AsyncClient, sandbox: Sandbox) -> None:
+    number = await _create(client)
+    ticket = sandbox.store.by_number("osticket", number)
+    assert ticket is not None
+    sandbox.store.add_event(ticket.id, "StateUpdate", "%%new%%closed successful%%", 0.0)
+    page = (await client.get(f"/sandbox/tickets/{ticket.id}")).text
+    assert "<span>new · closed successful</span>" in page
