@@ -17,7 +17,7 @@ def compiled(ticket: Ticket, folders: dict[str, dict[str, str]] | None = None) -
 
 
 def test_the_shipped_folders_are_without_fault_in_both_formats() -> None:
-    for template in SHIPPED:
+    for template in SHIPPED.keys() - {"brake"}:  # that one is no template of a route: tests/rendering/test_brake.py
         assert plan(template=template, format="text").ticket.format == "text"
         assert plan(template=template).ticket.format == "html"
         assert plan(template=template).ticket.update.name == f"templates/{template}/update.html.j2"
