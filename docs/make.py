@@ -210,11 +210,8 @@ def helpdesks() -> str:
             if substitute:
                 notes.append(f"* **{kind.name}, {action.value}**: {substitute[2]}")
         lines.append(f"| the gateway: {action.value} | " + " | ".join(cells) + " |")
-    lines.append(
-        "| a ticket is read before each follow-up | "
-        + " | ".join(_yes(kind.capabilities.readable) for kind in kinds)
-        + " |"
-    )
+    for what in ("a ticket is read before each follow-up", _PERSONS):
+        lines.append(f"| {what} | " + " | ".join(_yes(kind.capabilities.readable) for kind in kinds) + " |")
     lines.append(
         "| a doubtful call is settled by | "
         + " | ".join(_CERTAIN[kind.capabilities.certainty] for kind in kinds)
@@ -227,6 +224,7 @@ def helpdesks() -> str:
     return "\n".join([*lines, "", "What stands in for an action that a helpdesk cannot do:", "", *notes]) + "\n"
 
 
+_PERSONS = "what persons do is known: `only_if_untouched`, `closed_by_hand`, `notify`, `poll`"
 _CERTAIN = {
     Certainty.IDEMPOTENT_MAIL: "a mail with the same Message-ID",
     Certainty.SAME_CALL: "the same call, which does nothing twice",

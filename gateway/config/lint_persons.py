@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from gateway.config.models import HttpHelpdeskSettings
-from gateway.config.subject import Note, Subject, error, warning
+from gateway.config.subject import Note, Subject, error, info, warning
 
 
 def persons(subject: Subject) -> Iterator[Note]:
@@ -18,6 +18,14 @@ def persons(subject: Subject) -> Iterator[Note]:
                 yield error((*at, "recover", "only_if_untouched"), unread, "leave it out, or write `action: append`")
             if "closed_by_hand" in policy.model_fields_set:
                 yield error((*at, "closed_by_hand"), unread, "leave it out")
+        takes_back = policy.closed_by_hand in {"reopen", "new"} and policy.repeat.append_every is None
+        watched = isinstance(settings, HttpHelpdeskSettings) and (settings.notify or settings.poll) is not None
+        if kind is not None and kind.capabilities.readable and takes_back and not watched:
+            why = f"{policy.closed_by_hand}: repeats are only counted, so the close is noticed when it is worse than ever before"
+            hint = (
+                f"`notify` or `poll` of {ticket.helpdesk} notices it before, `repeat: {{append_every: 1h}}` each hour"
+            )
+            yield info((*at, "closed_by_hand"), why, hint)
         if policy.recover.only_if_untouched and policy.recover.action != "close":
             hint = f"`action: {policy.recover.action}` closes nothing"
             yield warning((*at, "recover", "only_if_untouched"), "does nothing", hint)

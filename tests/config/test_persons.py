@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.config.samples import GOOD, problems, read
 
 ZAMMAD = GOOD.replace(
@@ -56,3 +58,19 @@ def test_a_helpdesk_that_cannot_be_read_is_not_watched(tmp_path: Path) -> None:
         "    group: Users\n", "    group: Users\n    poll: 5m\n    notify: {secret: '${env:OSTICKET_KEY}'}\n"
     )
     assert [note for note in read(tmp_path, watched).notes if "limits.creates" not in note.message] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (ZAMMAD + "    incident: {closed_by_hand: reopen}\n", True),
+        (ZAMMAD + "    incident: {closed_by_hand: reopen, repeat: {append_every: 1h}}\n", False),
+        (ZAMMAD.replace("    group:", "    poll: 5m\n    group:") + "    incident: {closed_by_hand: new}\n", False),
+        (ZAMMAD + "    incident: {closed_by_hand: stay_quiet}\n", False),
+    ],
+    ids=["only counted", "appended", "polled", "quiet"],
+)
+def test_that_a_close_would_not_be_noticed_soon_is_told(tmp_path: Path, text: str, told: bool) -> None:
+    found = [str(note) for note in read(tmp_path, text).notes if "repeats are only counted" in str(note)]
+    assert len(found) == told
+    assert all("`notify` or `poll` of zammad notices it" in note for note in found)

@@ -12,7 +12,7 @@ from gateway.model.action import ActionStatus
 from gateway.model.incident import Incident, IncidentState
 from gateway.model.reasons import Reason
 from gateway.sandbox.faults import Fault, FaultKind
-from tests.e2e.house import House, house
+from tests.e2e.house import House, house, until
 from tests.e2e.test_otobo import CONFIG as OTOBO
 from tests.e2e.test_otobo import ZNUNY
 from tests.e2e.test_zammad import CONFIG as ZAMMAD
@@ -146,6 +146,29 @@ async def test_new_makes_one_ticket_that_names_the_closed_one_whatever_becomes_o
         assert one.states == ["closed", "closed"]
         assert (len(one.home.entries(0)), len(one.home.entries(1))) == (1, 2)
         assert await one.home.gateway.reader.dead_letters() == []
+
+
+async def test_a_new_ticket_whose_call_was_cut_off_by_a_stop_is_found_by_the_next_start(story: Begin) -> None:
+    async with story("closed_by_hand: new") as one:
+        home = one.home
+        one.person("close")
+        one.fault(fault=FaultKind.COMMIT_THEN_HANG, count=1, seconds=5)
+        answer = await home.nagios("PROBLEM", "WARNING", SERVICENOTIFICATIONID="9")
+
+        async def made() -> bool:
+            return len(home.tickets()) == 2
+
+        await until(made)
+        await home.gateway.stop(0.0)
+        home.sandbox.clear_faults()
+        home.gateway = type(home.gateway)(home.gateway.config)
+        await home.gateway.start()
+        await home.settled()
+        (action,) = (await home.view(answer)).actions
+        assert (action.status, action.reason) == (ActionStatus.DELIVERED, Reason.FOUND)
+        assert one.states == ["closed", "new"]
+        await one.acted("RECOVERY", "OK")
+        assert one.states == ["closed", "closed"]
 
 
 # ------------------------------------------------------------------------------------------------------ merged, deleted
