@@ -17,7 +17,7 @@ from gateway.model.action import UNFINISHED, ActionStatus
 from gateway.model.json import JsonObject
 from tests.crash.harness import PROGRAM, free_port, wait_for
 
-PATIENCE = 40.0
+PATIENCE = 15.0
 OPERATOR = "an-operators-own-token"
 
 
