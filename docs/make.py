@@ -197,7 +197,15 @@ def reasons() -> str:
 def helpdesks() -> str:
     """The capability matrix."""
     kinds = list(HELPDESK_KINDS.values())
-    lines = ["# What each helpdesk can do", "", "Over its API, as the gateway uses it.", ""]
+    lines = [
+        "# What each helpdesk can do",
+        "",
+        "Over its API, as the gateway uses it. `smtp` and `webhook` can do more where",
+    ]
+    lines += [
+        "their settings say how: headers that close a ticket, a request for each action, a look-up, `deduplicates`,"
+    ]
+    lines += ["`idempotent`.", ""]
     lines += ["| | " + " | ".join(kind.name for kind in kinds) + " |", "|---|" + "---|" * len(kinds)]
     notes: list[str] = []
     for action in ActionKind:

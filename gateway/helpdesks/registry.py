@@ -10,10 +10,11 @@ from types import MappingProxyType
 from pydantic import BaseModel
 
 from gateway.config.models import HelpdeskSettings
+from gateway.helpdesks.creating import CreatesOnly
 from gateway.helpdesks.operations import Operation, Operator
 from gateway.helpdesks.osticket.connector import CAPABILITIES, OsTicketConnector
 from gateway.helpdesks.osticket.fields import check_fields
-from gateway.helpdesks.osticket.operator import OsTicketOperator
+from gateway.helpdesks.osticket.operator import WHY
 from gateway.helpdesks.osticket.settings import OsTicketSettings
 from gateway.helpdesks.otobo.kind import OTOBO, ZNUNY
 from gateway.helpdesks.protocol import Connector, HelpdeskKind
@@ -60,7 +61,7 @@ def _check_osticket(fields: Mapping[str, JsonValue], settings: BaseModel) -> Seq
 
 
 def _operate_osticket(name: str, settings: BaseModel) -> Operator:
-    return OsTicketOperator(name, _osticket(settings))
+    return CreatesOnly(OsTicketConnector(name, _osticket(settings)), WHY)
 
 
 _OURS = (

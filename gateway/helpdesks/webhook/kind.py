@@ -4,11 +4,18 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel
 
+from gateway.helpdesks.creating import CreatesOnly
+from gateway.helpdesks.operations import Operation, Operator
 from gateway.helpdesks.protocol import Connector, HelpdeskKind
 from gateway.helpdesks.webhook.connector import CAPABILITIES, WebhookConnector
 from gateway.helpdesks.webhook.fields import check_fields
 from gateway.helpdesks.webhook.settings import WebhookSettings
 from gateway.model.json import JsonValue
+
+_NOT_DESCRIBED = ("only the requests of actions are configured, none that reads", "open the ticket in the helpdesk")
+_WHY: Mapping[Operation, tuple[str, str]] = {
+    operation: _NOT_DESCRIBED for operation in Operation if operation is not Operation.CREATE
+}
 
 
 def _settings(settings: BaseModel) -> WebhookSettings:
@@ -25,5 +32,11 @@ def _check(fields: Mapping[str, JsonValue], settings: BaseModel) -> Sequence[tup
     return check_fields(fields, _settings(settings))
 
 
-WEBHOOK = HelpdeskKind("webhook", WebhookSettings, CAPABILITIES, _connect, _check)
+def _operate(name: str, settings: BaseModel) -> Operator:
+    return CreatesOnly(WebhookConnector(name, _settings(settings)), _WHY)
+
+
+WEBHOOK = HelpdeskKind(
+    "webhook", WebhookSettings, CAPABILITIES, _connect, _check, _operate, frozenset({Operation.CREATE})
+)
 """The kind."""

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.helpdesks.creating import CreatesOnly
 from gateway.helpdesks.operations import (
     Change,
     Done,
@@ -13,7 +14,8 @@ from gateway.helpdesks.operations import (
     TicketState,
     Unsupported,
 )
-from gateway.helpdesks.osticket.operator import OsTicketOperator
+from gateway.helpdesks.osticket.connector import OsTicketConnector
+from gateway.helpdesks.osticket.operator import WHY
 from gateway.helpdesks.registry import HELPDESK_KINDS
 from gateway.helpdesks.zammad.operator import ZammadOperator
 from gateway.model.action import OutcomeKind, TicketDraft
@@ -131,7 +133,7 @@ async def test_a_refusal_is_a_value() -> None:
 
 
 async def test_osticket_says_what_it_cannot_do_over_its_api() -> None:
-    way = OsTicketOperator("desk", osticket_settings())
+    way = CreatesOnly(OsTicketConnector("desk", osticket_settings()), WHY)
     can = {operation for operation, why in way.operations.items() if why is None}
     assert can == {Operation.CREATE}
     assert HELPDESK_KINDS["osticket"].operations == can
