@@ -66,6 +66,7 @@ def _sends(subject: Subject, path: Path, step: TestStep) -> Iterator[Note]:
     other = {
         "kind": send.kind, "severity": send.severity, "host": send.host, "service": send.service, "state": send.state,
         "labels": send.labels, "origin_key": send.origin_key, "problem_id": send.problem_id,
+        "group": send.group,
     }  # fmt: skip
     for name, value in (other if kind.threads else mail).items():
         if value:

@@ -64,6 +64,7 @@ class Send(Section):
         default="", description="The sender's own name for what has the problem; default: host and service."
     )
     problem_id: str = Field(default="", description="The sender's id of this episode.")
+    group: str = Field(default="", description="The sender's name for the group of alerts in which it comes.")
     from_: str = Field(default="", alias="from", description="Of a mail: who wrote it (`Jane <jane@example.org>`).")
     to: list[str] | str = Field(default=[], description="Of a mail: to whom it is.")
     cc: list[str] | str = Field(default=[], description="Of a mail: who has a copy.")

@@ -95,6 +95,7 @@ def event_of(send: Send) -> Event:
         labels=send.labels,
         origin_key=send.origin_key or names_key(*(names or [title])),
         problem_id=send.problem_id,
+        group=send.group,
     )
 
 

@@ -27,6 +27,8 @@ def test_it_has_every_fault_of_the_sandbox_at_every_action_of_every_helpdesk() -
         ("zammad, older", "die_half_way, attachment", "create", "ok"),
         ("otobo, stock routes", "die_half_way, article", "create", "ok"),
         ("znuny", "redirect", "close", "ok by hand"),
+        ("webhook, nothing to look up", "commit_then_drop", "close", "flagged"),
+        ("webhook, look-up", "commit_then_drop", "create", "ok"),
     ],
 )
 async def test_a_story_ends_as_it_should(tmp_path: Path, desk: str, fault: str, at: str, grade: str) -> None:

@@ -149,6 +149,8 @@ class WebhookConnector:
             if asks is not None:
                 return asks
             flags = (Reason.POSSIBLE_DUPLICATE,)
+        elif configured.may_say_twice:
+            flags = (Reason.POSSIBLE_DUPLICATE,)
         outcome = await self._call(order, Stored.read(request), http, timeout)
         if outcome.kind is OutcomeKind.DELIVERED:
             return replace(outcome, reason=Reason.FOUND, detail=f"{outcome.detail}; sent again", flags=flags)

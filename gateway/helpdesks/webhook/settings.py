@@ -80,6 +80,9 @@ Tree = Annotated[JsonValue, AfterValidator(_tree)]
 Path = Annotated[str, AfterValidator(_path)]
 Statuses = Annotated[list[int], AfterValidator(_statuses)]
 
+_WORDS = re.compile(r"\{\{[^{}]*\b(?:text|html)\b")
+"""A place in a body where what people read is put."""
+
 
 class WebhookBasic(Section):
     """User and password."""
@@ -218,6 +221,11 @@ class WebhookRequest(Section):
     def repeats(self) -> bool:
         """Whether the same call may be made again."""
         return self.method in {"PUT", "DELETE"} if self.idempotent is None else self.idempotent
+
+    @property
+    def may_say_twice(self) -> bool:
+        """Whether a repeat is taken for harmless without anybody's word, and carries text that an API may add once more."""
+        return self.idempotent is None and self.repeats and _WORDS.search(str(self.body)) is not None
 
 
 class WebhookProbe(Section):
