@@ -134,6 +134,7 @@ def _then_line(view: ReceiptView) -> str:
 def _event_lines(index: int, event: Event) -> list[str]:
     shown = event_json(event)
     rows = [(name, str(shown[name])) for name in _FIELDS if shown[name]]
+    rows += [("group", event.group)] if event.group else []
     rows += [("mail", line.removeprefix("mail ")) for line in mail_lines(event_to_json(event))]
     rows += [(f"labels.{name}", value) for name, value in sorted(event.labels.items())]
     rows += [("attachment", f"{file.filename} ({file.media_type}, {file.size} octets)") for file in event.attachments]
