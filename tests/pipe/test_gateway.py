@@ -197,9 +197,10 @@ def test_files_that_are_no_mail_at_all_are_dead_letters_too(tmp_path: Path) -> N
     spool = spool_of(tmp_path)
     pipe(spool, mail(1))
     name = names(spool)[0]
-    (spool / "new" / f"{name[:-6]}0.mail").write_bytes(b"")
-    (spool / "new" / f"{name[:-6]}1.mail").write_bytes(os.urandom(500))
-    (spool / "new" / f"{name[:-6]}2.mail").write_bytes((spool / "new" / name).read_bytes())
+    others = [f"{name[:-6]}{digit}.mail" for digit in "0123" if digit != name[-6]]
+    (spool / "new" / others[0]).write_bytes(b"")
+    (spool / "new" / others[1]).write_bytes(os.urandom(500))
+    (spool / "new" / others[2]).write_bytes((spool / "new" / name).read_bytes())
     with gateway(tmp_path):
         wait_for(lambda: sum(row.status == "dead" for row in rows(tmp_path)) == 3, "three dead letters")
         emptied(spool)
