@@ -35,7 +35,8 @@ _MOST_ON_LOOP = 512 * 1024  # octets of bodies
 _MOST_OTHERS = 64
 _CHECKPOINT_AFTER = 32 * 2**20  # octets written, roughly
 _ROOM_EVERY = 0.25
-_FEW = 2  # pieces of work that are no intake; with others, the thread's fsync overlaps with what the loop does for them
+_FEW = 2  # pieces of work that are no intake; with more, the thread's fsync overlaps with what the loop does for them
+_MANY = 4  # receipts at once are a flood: what they mean can wait, and to wake the thread costs more than the fsync
 
 T = TypeVar("T")
 
@@ -94,6 +95,11 @@ class _Batch:
         return all(sort in _ON_LOOP for work in self.works for sort in work.sorts) and (
             sum(intake.octets for intake in self.intake) < _MOST_ON_LOOP
         )
+
+    @property
+    def leaves_nothing_to_do(self) -> bool:
+        """Whether the loop has nothing better to do while it is committed. A single receipt is worked on meanwhile."""
+        return len(self.works) <= _FEW and (not self.intake or len(self.intake) >= _MANY)
 
 
 def fault(error: sqlite3.Error) -> JournalError:
@@ -236,7 +242,7 @@ class Writer:
     async def _store(self, batch: _Batch) -> None:
         if batch.short and self._begun():
             self._write(batch)
-            if not batch.intake and len(batch.works) <= _FEW and self._pace.fast:
+            if batch.leaves_nothing_to_do and self._pace.fast:
                 self._pace.took(self._commit(batch))
                 await asyncio.sleep(0)
             else:
