@@ -81,7 +81,7 @@ def test_a_pause_holds_the_queue_over_a_kill_until_it_is_resumed(tmp_path: Path,
         assert call(tmp_path, "helpdesk", "resume").stdout == "desk: goes on\n"
         wait_for(lambda: "0 actions waiting; goes" in ls(tmp_path), "the queue to go")
         assert tickets(sandbox) == 6
-        assert notes(gateway) == {}
+        wait_for(lambda: notes(gateway) == {}, "a new look at the readiness")
         again = verb(tmp_path, "helpdesk", "resume", "desk")
         assert (again.returncode, again.stderr) == (1, "desk: it was not paused\n")
 
